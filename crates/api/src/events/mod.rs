@@ -1,0 +1,26 @@
+//! Events: publishing them and looking at them.
+
+mod accept;
+mod batch;
+mod claim;
+mod create;
+mod list;
+mod read;
+mod types;
+mod view;
+mod wire;
+
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::state::ApiState;
+
+pub(crate) const TAG: &str = "events";
+
+pub(crate) fn routes() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new()
+        .routes(routes!(create::create_event, list::list_events))
+        .routes(routes!(batch::create_events))
+        .routes(routes!(read::get_event))
+        .routes(routes!(types::list_event_types))
+}

@@ -1,0 +1,130 @@
+//! JSON bodies. What is wrong with one is said with its place: line and column when it is not JSON,
+//! a JSON Pointer when a field is at fault.
+
+use axum::extract::{FromRequest, Request};
+use serde::de::{Deserialize, DeserializeOwned, Deserializer};
+use serde_json::error::Category;
+use serde_path_to_error::{Path, Segment};
+
+use super::{media_type, read_body};
+use crate::problem::{Answer, Problem};
+use crate::state::ApiState;
+
+/// A management request's body: `application/json`, within the bounds for management.
+pub(crate) struct ApiJson<T>(pub(crate) T);
+
+impl<T: DeserializeOwned> FromRequest<ApiState> for ApiJson<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &ApiState) -> Result<Self, Problem> {
+        let media = media_type(request.headers());
+        if media != "application/json" {
+            return Err(Problem::unsupported_media_type(format!("the content type is `{media}`; send application/json")));
+        }
+        let body = read_body(request, state.settings.management_bytes_max, &state.settings).await?;
+        decode(&body).map(Self)
+    }
+}
+
+/// Reads a JSON document.
+pub(crate) fn decode<T: DeserializeOwned>(text: &[u8]) -> Answer<T> {
+    let mut deserializer = serde_json::Deserializer::from_slice(text);
+    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let pointer = pointer(error.path());
+        refuse(pointer, &error.into_inner())
+    })?;
+    deserializer.end().map_err(|error| refuse(String::new(), &error))?;
+    Ok(value)
+}
+
+/// For fields where null differs from absence: `Some(None)` is null. Needs `#[serde(default)]` beside it.
+pub(crate) fn nullable<'de, D, T>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    Option::deserialize(deserializer).map(Some)
+}
+
+fn refuse(parent: String, error: &serde_json::Error) -> Problem {
+    match error.classify() {
+        Category::Data => {
+            let message = without_place(&error.to_string());
+            let pointer = match missing_field(&message) {
+                Some(field) => format!("{parent}/{}", escape(field)),
+                None => parent,
+            };
+            Problem::invalid_field(pointer, message)
+        }
+        _ => Problem::malformed_json(error.to_string()),
+    }
+}
+
+/// The pointer of a path, RFC 6901.
+fn pointer(path: &Path) -> String {
+    path.iter().fold(String::new(), |pointer, segment| match segment {
+        Segment::Seq { index } => format!("{pointer}/{index}"),
+        Segment::Map { key } => format!("{pointer}/{}", escape(key)),
+        Segment::Enum { .. } | Segment::Unknown => pointer,
+    })
+}
+
+fn escape(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1")
+}
+
+fn without_place(message: &str) -> String {
+    message.rsplit_once(" at line ").map_or(message, |(words, _)| words).to_owned()
+}
+
+fn missing_field(message: &str) -> Option<&str> {
+    message.strip_prefix("missing field `")?.strip_suffix('`')
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only their decoding is looked at")]
+    struct Sample {
+        url: String,
+        events: Vec<String>,
+        data: Box<serde_json::value::RawValue>,
+    }
+
+    fn refusal(text: &str) -> (u16, String, String) {
+        let body = decode::<Sample>(text.as_bytes()).expect_err("not a sample").body;
+        let pointer = body.errors.first().map_or(String::new(), |error| error.pointer.clone());
+        (body.status, pointer, body.detail)
+    }
+
+    #[test]
+    fn what_is_no_json_is_400_with_line_and_column() {
+        for text in ["", "{", "{\"url\": \"x\",\n oops}", "[1,", "\u{1}", r#"{"url":"","events":[],"data":1} 2"#] {
+            let (status, _, detail) = refusal(text);
+            assert_eq!(status, 400, "{text}: {detail}");
+        }
+        assert!(refusal("{\"url\": \"x\",\n oops}").2.contains("line 2 column"), "the place is told");
+    }
+
+    #[test]
+    fn a_field_at_fault_is_422_with_its_pointer() {
+        assert_eq!(refusal(r#"{"url":1}"#).1, "/url");
+        assert_eq!(refusal(r#"{"url":"x","events":["a",2]}"#).1, "/events/1");
+        assert_eq!(refusal(r#"{"url":"x","a/b":2}"#).1, "/a~1b");
+        assert_eq!(refusal(r#"{"url":"x","events":[],"url":"y"}"#).1, "/url");
+        assert_eq!(refusal(r#"{"url":"x","events":[]}"#), (422, "/data".into(), "missing field `data`".into()));
+        assert_eq!(refusal("[]").0, 422);
+    }
+
+    #[test]
+    fn raw_data_keeps_its_bytes() {
+        let raw = r#"{"b" : 1.0, "a":1e2,"é":"\u00e9", "a":"again"}"#;
+        let sample: Sample = decode(format!(r#"{{"url":"x","events":[],"data": {raw} }}"#).as_bytes()).expect("a sample");
+        assert_eq!(sample.data.get(), raw);
+    }
+}

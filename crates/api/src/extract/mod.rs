@@ -1,0 +1,13 @@
+//! What handlers take from a request. Each refusal is a problem document.
+
+mod body;
+mod id;
+mod json;
+mod no_body;
+mod query;
+
+pub(crate) use body::{media_type, read_body};
+pub(crate) use id::Id;
+pub(crate) use json::{ApiJson, decode, nullable};
+pub(crate) use no_body::NoBody;
+pub(crate) use query::ApiQuery;

@@ -1,0 +1,25 @@
+#![doc = include_str!("../README.md")]
+
+mod auth;
+mod deliveries;
+mod events;
+mod extract;
+pub mod key;
+mod openapi;
+mod ops;
+mod outlet;
+mod page;
+mod problem;
+mod request_id;
+mod router;
+mod state;
+mod tenants;
+mod text;
+mod trace;
+mod webhooks;
+
+pub use openapi::openapi;
+pub use ops::{OpsState, ops_router};
+pub use problem::{FieldError, PROBLEM_JSON, Problem, ProblemBody};
+pub use router::router;
+pub use state::{ApiState, Settings};

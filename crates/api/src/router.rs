@@ -1,0 +1,62 @@
+//! The whole of the API as one router, with what holds for every route: request ids, one log span per
+//! request, problem documents for whatever goes wrong.
+
+use std::any::Any;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::header::CACHE_CONTROL;
+use axum::http::{HeaderName, HeaderValue, Method, Uri};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::get;
+use tower::ServiceBuilder;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::request_id::{PropagateRequestIdLayer, SetRequestIdLayer};
+use tower_http::set_header::SetResponseHeaderLayer;
+use tower_http::trace::TraceLayer;
+use utoipa_swagger_ui::SwaggerUi;
+
+use crate::openapi;
+use crate::problem::Problem;
+use crate::request_id::RandomId;
+use crate::state::ApiState;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The API under `/v1`, its description at `/openapi.json`, and pages that show it at `/docs`.
+pub fn router(state: ApiState) -> Router {
+    let clock = state.clock.clone();
+    let (api, document) = openapi::parts();
+    let api = api.layer(SetResponseHeaderLayer::overriding(CACHE_CONTROL, HeaderValue::from_static("no-store")));
+    let around = ServiceBuilder::new()
+        .layer(SetRequestIdLayer::new(REQUEST_ID, RandomId(clock)))
+        .layer(TraceLayer::new_for_http().make_span_with(span))
+        .layer(PropagateRequestIdLayer::new(REQUEST_ID))
+        .layer(CatchPanicLayer::custom(after_panic));
+    api.with_state(state)
+        .merge(SwaggerUi::new("/docs").url("/openapi.json", document))
+        .route("/", get(|| async { Redirect::temporary("/docs/") }))
+        .fallback(no_such_address)
+        .method_not_allowed_fallback(no_such_method)
+        .layer(around)
+}
+
+fn span(request: &Request) -> tracing::Span {
+    let id = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default();
+    tracing::info_span!("http", method = %request.method(), path = request.uri().path(), request.id = id)
+}
+
+async fn no_such_address(uri: Uri) -> Problem {
+    Problem::not_found(format!("there is nothing at {}; /docs shows what there is", uri.path()))
+}
+
+async fn no_such_method(method: Method) -> Problem {
+    Problem::method_not_allowed(&method, None)
+}
+
+/// A bug in one handler costs one answer, not the process.
+fn after_panic(panic: Box<dyn Any + Send>) -> Response {
+    let words = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    tracing::error!(panic = words.unwrap_or("not a text"), "a handler panicked");
+    Problem::internal().into_response()
+}

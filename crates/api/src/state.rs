@@ -1,0 +1,76 @@
+//! What the API works with.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use whimbrel_core::contract::ContractSet;
+use whimbrel_core::port::{Clock, Publisher, Store};
+
+use crate::key;
+
+/// What every handler shares.
+#[derive(Clone)]
+pub struct ApiState {
+    /// Where everything is kept.
+    pub store: Arc<dyn Store>,
+    /// Where events and notices go.
+    pub publisher: Arc<dyn Publisher>,
+    /// The contracts that tenants can have.
+    pub contracts: Arc<ContractSet>,
+    /// Time and randomness.
+    pub clock: Arc<dyn Clock>,
+    /// The deployment's choices.
+    pub settings: Arc<Settings>,
+}
+
+/// The deployment's choices.
+#[derive(Clone)]
+pub struct Settings {
+    /// SHA-256 of the admin key.
+    pub admin_key_hash: [u8; 32],
+    /// Whether plain HTTP is possible at all (`egress.allow_http`).
+    pub allow_http: bool,
+    /// The special-purpose networks that may be reached all the same (`egress.allow_networks`).
+    pub allow_networks: Vec<IpNet>,
+    /// How long an idempotency key holds.
+    pub idempotency_window: Duration,
+    /// How long events are kept: none may have happened longer ago (rule 28).
+    pub retention: Duration,
+    /// The largest body of a management request.
+    pub management_bytes_max: usize,
+    /// The largest body of one event, its envelope and white space included; the contract's own limit
+    /// on the rendered payload comes on top.
+    pub event_bytes_max: usize,
+    /// The largest body of a batch of events.
+    pub batch_bytes_max: usize,
+    /// How long a body may take to arrive.
+    pub body_timeout: Duration,
+    /// How long a publish may take before the caller is asked to try again.
+    pub publish_timeout: Duration,
+}
+
+impl Settings {
+    /// The defaults, under this admin key.
+    pub fn new(admin_key: &str) -> Self {
+        Self {
+            admin_key_hash: key::hash(admin_key),
+            allow_http: false,
+            allow_networks: Vec::new(),
+            idempotency_window: Duration::from_hours(7 * 24),
+            retention: Duration::from_hours(30 * 24),
+            management_bytes_max: 64 * 1024,
+            event_bytes_max: 1024 * 1024,
+            batch_bytes_max: 8 * 1024 * 1024,
+            body_timeout: Duration::from_secs(30),
+            publish_timeout: Duration::from_secs(10),
+        }
+    }
+
+    /// Whether this address lies in a network that the deployment allows.
+    pub(crate) fn allows(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.allow_networks.iter().any(|network| network.contains(&address))
+    }
+}

@@ -1,0 +1,24 @@
+//! Tenants and their keys. An admin key only.
+
+mod create;
+mod delete;
+mod keys;
+mod list;
+mod read;
+mod update;
+mod view;
+
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::state::ApiState;
+
+pub(crate) const TAG: &str = "tenants";
+
+pub(crate) fn routes() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new()
+        .routes(routes!(create::create_tenant, list::list_tenants))
+        .routes(routes!(read::get_tenant, update::update_tenant, delete::delete_tenant))
+        .routes(routes!(keys::create_key, keys::list_keys))
+        .routes(routes!(keys::delete_key))
+}

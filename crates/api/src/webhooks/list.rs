@@ -1,0 +1,53 @@
+//! `GET /v1/webhooks`
+
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::TAG;
+use super::view::WebhookView;
+use crate::auth::Caller;
+use crate::extract::ApiQuery;
+use crate::page::Asked;
+use crate::problem::Answer;
+use crate::state::ApiState;
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ListQuery {
+    /// Items on the page.
+    #[param(minimum = 1, maximum = 100, default = 50)]
+    limit: Option<u32>,
+    /// The `next_cursor` of an earlier page.
+    cursor: Option<String>,
+}
+
+/// A page of webhooks.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct WebhookList {
+    /// Oldest first, without their secrets.
+    webhooks: Vec<WebhookView>,
+    /// For the next page; null on the last one.
+    next_cursor: Option<String>,
+}
+
+/// List webhooks
+#[utoipa::path(
+    get,
+    path = "/v1/webhooks",
+    tag = TAG,
+    params(ListQuery),
+    responses((status = 200, description = "A page of webhooks, oldest first", body = WebhookList))
+)]
+pub(crate) async fn list_webhooks(
+    State(state): State<ApiState>,
+    caller: Caller,
+    ApiQuery(query): ApiQuery<ListQuery>,
+) -> Answer<Json<WebhookList>> {
+    let asked = Asked::try_new(query.limit, query.cursor.as_deref())?;
+    let rows = state.store.endpoints_of(&caller.tenant.id, asked.request()).await?;
+    let (endpoints, next_cursor) = asked.cut(rows, |endpoint| endpoint.id);
+    Ok(Json(WebhookList { webhooks: endpoints.iter().map(WebhookView::new).collect(), next_cursor }))
+}

@@ -1,0 +1,90 @@
+//! A webhook as the API shows it.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+use whimbrel_core::EndpointId;
+use whimbrel_core::endpoint::{Endpoint, EndpointStatus};
+
+use crate::text;
+
+/// A webhook.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Webhook)]
+pub(crate) struct WebhookView {
+    /// Names it.
+    #[schema(value_type = String, example = "hook_01jb3h2k9fe8yaw3cvj6s5n7qt")]
+    id: EndpointId,
+    /// Where events are POSTed to.
+    #[schema(example = "https://yourapp.com/webhook")]
+    url: String,
+    /// The event types it gets.
+    #[schema(example = json!(["user.created", "project.*"]))]
+    events: Vec<String>,
+    /// The signing secret. Shown only when the webhook is made and when the secret is rotated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, nullable = false)]
+    secret: Option<String>,
+    /// The key that receivers verify with, where the secret is a private key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, nullable = false)]
+    public_key: Option<String>,
+    /// Whether deliveries go out.
+    active: bool,
+    /// When it was made.
+    #[schema(format = DateTime, example = "2026-01-15T12:00:00Z")]
+    created_at: String,
+    /// `active`; `suspended` by Whimbrel after failures; `disabled` by its owner.
+    status: Status,
+    /// Why it is suspended: `consecutive_failures`, `failing_too_long` or `gone`.
+    suspended_reason: Option<&'static str>,
+    /// Since when it is suspended.
+    #[schema(format = DateTime)]
+    suspended_since: Option<String>,
+    /// Failed attempts in a row, over all of its deliveries.
+    consecutive_failures: u32,
+    /// A note by its owner.
+    description: Option<String>,
+}
+
+/// Whether a webhook takes deliveries.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = WebhookStatus)]
+pub(crate) enum Status {
+    /// Deliveries go out.
+    Active,
+    /// Whimbrel stopped after failures; deliveries are held.
+    Suspended,
+    /// Its owner stopped it; new events make no deliveries, waiting ones are held.
+    Disabled,
+}
+
+impl WebhookView {
+    /// Without its secret.
+    pub(super) fn new(endpoint: &Endpoint) -> Self {
+        let (status, reason, since) = match endpoint.status {
+            EndpointStatus::Active => (Status::Active, None, None),
+            EndpointStatus::Suspended { reason, since } => (Status::Suspended, Some(reason.as_str()), Some(since)),
+            EndpointStatus::Disabled => (Status::Disabled, None, None),
+        };
+        Self {
+            id: endpoint.id,
+            url: endpoint.url.clone(),
+            events: endpoint.events.iter().map(ToString::to_string).collect(),
+            secret: None,
+            public_key: endpoint.secrets.current.public_text(),
+            active: endpoint.status.is_active(),
+            created_at: text::whole_seconds(endpoint.created_at),
+            status,
+            suspended_reason: reason,
+            suspended_since: since.map(|since| since.to_string()),
+            consecutive_failures: endpoint.health.consecutive_failures,
+            description: endpoint.description.clone(),
+        }
+    }
+
+    /// With its secret, for the one answer that shows it.
+    pub(super) fn with_secret(endpoint: &Endpoint) -> Self {
+        Self { secret: Some(endpoint.secrets.current.expose().to_owned()), ..Self::new(endpoint) }
+    }
+}

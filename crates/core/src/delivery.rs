@@ -1,0 +1,187 @@
+//! Deliveries: one event on its way to one endpoint.
+
+use crate::id::{DeliveryId, EndpointId, EventId, ExecutionId};
+use crate::subscription::EventType;
+use crate::tenant::TenantId;
+use crate::time::Timestamp;
+
+/// Why a delivery will not be tried again by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FailReason {
+    /// The contract's attempts are used up.
+    Exhausted,
+    /// The receiver said that it is gone (410).
+    Gone,
+    /// Policy forbids the address: plain HTTP or a private network.
+    Refused,
+    /// Older than the retention period (rule 28).
+    Expired,
+}
+
+impl FailReason {
+    /// The word stored and shown.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Exhausted => "exhausted",
+            Self::Gone => "gone",
+            Self::Refused => "refused",
+            Self::Expired => "expired",
+        }
+    }
+
+    /// The reverse of [`Self::as_str`].
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Exhausted, Self::Gone, Self::Refused, Self::Expired].into_iter().find(|reason| reason.as_str() == word)
+    }
+}
+
+/// Why a delivery waits in the store, to be published by the tracker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum WaitReason {
+    /// Someone asked for it again.
+    Manual,
+    /// Over its endpoint's cap for longer than parking allows (rule 17).
+    Deferred,
+    /// Its endpoint was activated and its turn has come.
+    Release,
+    /// Asked for by a replay.
+    Replay,
+}
+
+impl WaitReason {
+    /// The word stored.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Manual => "manual",
+            Self::Deferred => "deferred",
+            Self::Release => "release",
+            Self::Replay => "replay",
+        }
+    }
+
+    /// The reverse of [`Self::as_str`].
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Manual, Self::Deferred, Self::Release, Self::Replay].into_iter().find(|reason| reason.as_str() == word)
+    }
+}
+
+/// Where a delivery is. ARCHITECTURE.md draws the machine; the migrations repeat it as CHECKs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeliveryState {
+    /// A job for the awaited attempt is on the queue.
+    Pending,
+    /// The last attempt failed; a job for the awaited attempt waits in a tier.
+    Retrying {
+        /// Not before this.
+        at: Timestamp,
+    },
+    /// No job anywhere: the tracker publishes it when its turn comes.
+    Waiting(WaitReason),
+    /// No job anywhere: the endpoint takes no deliveries.
+    Held,
+    /// A 2xx came back.
+    Succeeded {
+        /// When.
+        at: Timestamp,
+    },
+    /// Not tried again by itself.
+    Failed {
+        /// Why.
+        reason: FailReason,
+        /// When.
+        at: Timestamp,
+    },
+    /// Its endpoint was deleted.
+    Cancelled,
+}
+
+impl DeliveryState {
+    /// The word stored and, but for `succeeded` and `waiting`, shown.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Retrying { .. } => "retrying",
+            Self::Waiting(_) => "waiting",
+            Self::Held => "held",
+            Self::Succeeded { .. } => "succeeded",
+            Self::Failed { .. } => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// Whether nothing more happens by itself.
+    pub const fn is_final(&self) -> bool {
+        matches!(self, Self::Succeeded { .. } | Self::Failed { .. } | Self::Cancelled)
+    }
+}
+
+/// The position of a delivery in its life: what jobs and outcomes are compared with (rule 1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Delivery {
+    /// Derived from event and endpoint.
+    pub id: DeliveryId,
+    /// What is delivered.
+    pub event: EventId,
+    /// Where to.
+    pub endpoint: EndpointId,
+    /// Where it stands.
+    pub state: DeliveryState,
+    /// Starts at 1; manual retry, replay and release begin another.
+    pub round: u32,
+    /// The number of this round's first attempt.
+    pub first_attempt: u32,
+    /// The attempt that is awaited, or, in a final state, the last one made.
+    pub attempt: u32,
+}
+
+impl Delivery {
+    /// A new one, on its first round.
+    pub fn new(event: EventId, endpoint: EndpointId, state: DeliveryState) -> Self {
+        Self { id: DeliveryId::of(event, endpoint), event, endpoint, state, round: 1, first_attempt: 1, attempt: 1 }
+    }
+
+    /// 1 for the first attempt of this round.
+    pub fn position(&self, attempt: u32) -> u32 {
+        attempt.saturating_sub(self.first_attempt) + 1
+    }
+}
+
+/// A delivery as the log shows it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DeliveryRow {
+    /// Its position.
+    pub delivery: Delivery,
+    /// Whose.
+    pub tenant: TenantId,
+    /// The event's type.
+    pub event_type: EventType,
+    /// Attempts recorded.
+    pub attempts: u32,
+    /// The last attempt's status code, when there was a response.
+    pub status_code: Option<u16>,
+    /// The last attempt's error, when it failed.
+    pub error: Option<String>,
+}
+
+/// One POST as the log keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// Of which delivery.
+    pub delivery: DeliveryId,
+    /// From 1, rising over rounds.
+    pub number: u32,
+    /// The round it was made in.
+    pub round: u32,
+    /// Which POST this was (rule 2).
+    pub execution: ExecutionId,
+    /// When the POST began.
+    pub started_at: Timestamp,
+    /// From connect to the response's status line, or to the failure.
+    pub duration_ms: u32,
+    /// The status, when there was a response.
+    pub status_code: Option<u16>,
+    /// The class and the words of the failure, when it failed: `timeout: no response within 5s`.
+    pub error: Option<String>,
+    /// The first bytes of the response's body, as they came.
+    pub response_body: bytes::Bytes,
+}

@@ -1,0 +1,146 @@
+//! What follows from an outcome: one pure, total function over state × outcome (rule 3).
+//! ARCHITECTURE.md prints the table.
+
+use crate::contract::Contract;
+use crate::delivery::{Delivery, DeliveryState, FailReason, WaitReason};
+use crate::endpoint::EndpointStatus;
+use crate::outcome::{Attempted, Fate, Outcome, Reply};
+use crate::time::Timestamp;
+
+/// How an outcome's attempt stands to the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seen {
+    /// No such attempt was recorded: it is now.
+    New,
+    /// This very POST was recorded: the outcome was delivered again.
+    SameExecution,
+    /// Another POST was recorded under this number: a duplicate chain.
+    OtherExecution,
+}
+
+/// What is to be published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Publish {
+    /// Nothing.
+    Nothing,
+    /// The awaited attempt, not before this time.
+    Retry {
+        /// When the schedule allows it.
+        at: Timestamp,
+    },
+    /// The awaited attempt, now: the endpoint takes deliveries after all.
+    Again,
+}
+
+/// What follows from one outcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verdict {
+    /// The delivery as it is from now on.
+    pub delivery: Delivery,
+    /// What to publish after the commit.
+    pub publish: Publish,
+    /// Whether the endpoint said that it is gone for good.
+    pub gone: bool,
+}
+
+/// Judges one outcome.
+///
+/// `endpoint` is the endpoint's status in the same transaction, `None` when it was deleted;
+/// `jitter` lies in `0.0..1.0` and is drawn by the caller.
+pub fn judge(
+    delivery: &Delivery,
+    outcome: &Outcome,
+    seen: Seen,
+    contract: &Contract,
+    endpoint: Option<EndpointStatus>,
+    now: Timestamp,
+    jitter: f64,
+) -> Verdict {
+    let unchanged = Verdict { delivery: *delivery, publish: Publish::Nothing, gone: false };
+    match &outcome.fate {
+        _ if outcome.round != delivery.round => unchanged,
+        Fate::Attempted(attempted) if attempted.is_success() => succeed(unchanged, outcome, now),
+        _ if delivery.state.is_final() => unchanged,
+        Fate::Attempted(attempted) => match seen {
+            Seen::New if outcome.attempt == delivery.attempt => {
+                fail(unchanged, attempted, contract, endpoint.is_none(), now, jitter)
+            }
+            Seen::SameExecution => publish_again(unchanged, outcome),
+            Seen::New | Seen::OtherExecution => unchanged,
+        },
+        Fate::NotActive if outcome.attempt == delivery.attempt => not_active(unchanged, endpoint),
+        Fate::Deferred if outcome.attempt == delivery.attempt && has_job(delivery) => {
+            set(unchanged, DeliveryState::Waiting(WaitReason::Deferred))
+        }
+        Fate::NotActive | Fate::Deferred => unchanged,
+    }
+}
+
+fn set(verdict: Verdict, state: DeliveryState) -> Verdict {
+    Verdict { delivery: Delivery { state, ..verdict.delivery }, ..verdict }
+}
+
+fn has_job(delivery: &Delivery) -> bool {
+    matches!(delivery.state, DeliveryState::Pending | DeliveryState::Retrying { .. })
+}
+
+/// Success is absorbing, whatever else was thought of the delivery in this round; only the owner's
+/// deletion of the endpoint stays.
+fn succeed(verdict: Verdict, outcome: &Outcome, now: Timestamp) -> Verdict {
+    match verdict.delivery.state {
+        DeliveryState::Succeeded { .. } | DeliveryState::Cancelled => verdict,
+        _ => {
+            let attempt = verdict.delivery.attempt.min(outcome.attempt).max(1);
+            let delivery = Delivery { state: DeliveryState::Succeeded { at: now }, attempt, ..verdict.delivery };
+            Verdict { delivery, ..verdict }
+        }
+    }
+}
+
+fn fail(verdict: Verdict, attempted: &Attempted, contract: &Contract, deleted: bool, now: Timestamp, jitter: f64) -> Verdict {
+    let failed = |reason| set(verdict, DeliveryState::Failed { reason, at: now });
+    if deleted {
+        return set(verdict, DeliveryState::Cancelled);
+    }
+    if attempted.status_code().is_some_and(|status| contract.suspension().gone_statuses.contains(&status)) {
+        return Verdict { gone: true, ..failed(FailReason::Gone) };
+    }
+    if matches!(&attempted.reply, Reply::Error { kind, .. } if kind.is_refusal()) {
+        return failed(FailReason::Refused);
+    }
+    let position = verdict.delivery.position(verdict.delivery.attempt);
+    match contract.retry_after(position, jitter) {
+        None => failed(FailReason::Exhausted),
+        Some(delay) => {
+            let at = now + delay;
+            let attempt = verdict.delivery.attempt + 1;
+            let delivery = Delivery { state: DeliveryState::Retrying { at }, attempt, ..verdict.delivery };
+            Verdict { delivery, publish: Publish::Retry { at }, ..verdict }
+        }
+    }
+}
+
+/// The tracker died between its commit and its publish, or between its publish and its ack: it cannot
+/// tell, so it publishes again if the delivery still waits for this attempt's retry (rule 2).
+fn publish_again(verdict: Verdict, outcome: &Outcome) -> Verdict {
+    match verdict.delivery.state {
+        DeliveryState::Retrying { at } if verdict.delivery.attempt == outcome.attempt + 1 => {
+            Verdict { publish: Publish::Retry { at }, ..verdict }
+        }
+        _ => verdict,
+    }
+}
+
+/// Judged against the endpoint's row, which may have changed since the sender looked (rule 7).
+fn not_active(verdict: Verdict, endpoint: Option<EndpointStatus>) -> Verdict {
+    match (endpoint, verdict.delivery.state) {
+        (None, _) => set(verdict, DeliveryState::Cancelled),
+        (Some(EndpointStatus::Active), DeliveryState::Pending | DeliveryState::Retrying { .. }) => {
+            Verdict { publish: Publish::Again, ..set(verdict, DeliveryState::Pending) }
+        }
+        (Some(EndpointStatus::Suspended { .. } | EndpointStatus::Disabled), DeliveryState::Pending | DeliveryState::Retrying { .. }) => {
+            set(verdict, DeliveryState::Held)
+        }
+        _ => verdict,
+    }
+}

@@ -1,0 +1,25 @@
+#![doc = include_str!("../README.md")]
+
+pub mod contract;
+pub mod delivery;
+pub mod endpoint;
+pub mod event;
+pub mod id;
+pub mod intake;
+pub mod judge;
+pub mod message;
+pub mod outcome;
+pub mod port;
+pub mod problem;
+pub mod render;
+pub mod sealing;
+pub mod secret;
+pub mod signing;
+pub mod subscription;
+pub mod tenant;
+pub mod tier;
+pub mod time;
+
+pub use id::{DeliveryId, EndpointId, EventId, ExecutionId, KeyId};
+pub use tenant::TenantId;
+pub use time::Timestamp;

@@ -1,0 +1,15 @@
+//! The seams: what Whimbrel needs of a clock, a queue and a store. Two engines stand behind them,
+//! held to one behaviour by the conformance suites.
+
+mod clock;
+mod queue;
+mod store;
+
+pub use clock::{Clock, SystemClock};
+pub use queue::{
+    Acker, Consumer, DepthRow, Lane, Message, Publisher, Queue, QueueError, Received, Route, Source, Tag,
+};
+pub use store::{
+    Accepted, ApiKey, Claim, Claimed, Decide, Decision, DeliveryChange, DeliveryFilter, EndpointChange, EndpointFacts,
+    Facts, Fanout, Intake, Ledger, Log, Lookup, Page, Registry, Retried, Store, StoreError, Suspended, Tenants, ToPublish,
+};

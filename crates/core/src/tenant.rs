@@ -1,0 +1,112 @@
+//! Tenants: whose events and endpoints these are.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::contract::ContractName;
+use crate::time::Timestamp;
+
+/// A tenant's id, chosen by the caller: 1–64 of `a-z 0-9 _ -`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TenantId(Arc<str>);
+
+/// Why a text is not a tenant id.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a tenant id: 1 to 64 characters of a-z, 0-9, _ and -")]
+pub struct TenantIdError(String);
+
+impl TenantId {
+    /// Checks the form.
+    pub fn try_new(text: &str) -> Result<Self, TenantIdError> {
+        let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-');
+        if text.is_empty() || text.len() > 64 || !text.bytes().all(allowed) {
+            return Err(TenantIdError(text.chars().take(80).collect()));
+        }
+        Ok(Self(text.into()))
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Default for TenantId {
+    /// The tenant `default`, which exists from the first start.
+    fn default() -> Self {
+        Self("default".into())
+    }
+}
+
+impl FromStr for TenantId {
+    type Err = TenantIdError;
+
+    fn from_str(text: &str) -> Result<Self, TenantIdError> {
+        Self::try_new(text)
+    }
+}
+
+impl fmt::Display for TenantId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for TenantId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Serialize for TenantId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for TenantId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        Self::try_new(&text).map_err(serde::de::Error::custom)
+    }
+}
+
+/// A tenant as stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tenant {
+    /// The caller's id.
+    pub id: TenantId,
+    /// A name for people.
+    pub name: Option<String>,
+    /// What this tenant's receivers see.
+    pub contract: ContractName,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// What intake needs to know of a tenant, cheap enough to read once a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TenantHead {
+    /// Whose.
+    pub id: TenantId,
+    /// What its receivers see.
+    pub contract: ContractName,
+    /// Rises with every change of any of its endpoints, so that a copy of its subscriptions can be kept.
+    pub endpoints_version: i64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_form_is_checked() {
+        assert!(TenantId::try_new("acme_2-eu").is_ok());
+        for text in ["", "Acme", "a b", "é", &"a".repeat(65)] {
+            assert!(TenantId::try_new(text).is_err(), "{text}");
+        }
+    }
+}

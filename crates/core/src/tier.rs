@@ -1,0 +1,89 @@
+//! Delay tiers: one queue per distinct delay. A delay that is no tier is made of hops.
+
+use std::fmt;
+use std::time::Duration;
+
+/// The hops for jobs over their endpoint's cap (rule 17), also used for what remains of a delay.
+pub const HOPS: [Duration; 4] =
+    [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(5), Duration::from_secs(10)];
+
+/// One delay, named for itself: `30s`, `5m`, `2h`; a scaled one `150ms`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Tier(Duration);
+
+impl Tier {
+    /// The tier of this delay, in whole milliseconds and at least one.
+    pub fn new(delay: Duration) -> Self {
+        Self(Duration::from_millis(u64::try_from(delay.as_millis()).unwrap_or(u64::MAX).max(1)))
+    }
+
+    /// How long a message waits in it.
+    pub const fn delay(self) -> Duration {
+        self.0
+    }
+}
+
+impl fmt::Display for Tier {
+    /// The largest unit that gives a whole number, up to hours.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let millis = self.0.as_millis();
+        let whole = |unit: u128| millis.is_multiple_of(unit);
+        match millis {
+            _ if whole(3_600_000) => write!(f, "{}h", millis / 3_600_000),
+            _ if whole(60_000) => write!(f, "{}m", millis / 60_000),
+            _ if whole(1_000) => write!(f, "{}s", millis / 1_000),
+            _ => write!(f, "{millis}ms"),
+        }
+    }
+}
+
+impl fmt::Debug for Tier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Every tier of a deployment: the delays of its contracts and the hops.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tiers(Vec<Tier>);
+
+impl Tiers {
+    /// From the contracts' distinct delays; the hops are added.
+    pub fn new(delays: impl IntoIterator<Item = Duration>) -> Self {
+        let mut tiers: Vec<Tier> = delays.into_iter().chain(HOPS).map(Tier::new).collect();
+        tiers.sort_unstable();
+        tiers.dedup();
+        Self(tiers)
+    }
+
+    /// Shortest first.
+    pub fn iter(&self) -> impl Iterator<Item = Tier> + '_ {
+        self.0.iter().copied()
+    }
+
+    /// The largest tier that does not exceed `remaining`; the smallest one if all do.
+    pub fn hop(&self, remaining: Duration) -> Tier {
+        let fitting = self.0.partition_point(|tier| tier.delay() <= remaining);
+        self.0[fitting.saturating_sub(1)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names() {
+        let name = |millis| Tier::new(Duration::from_millis(millis)).to_string();
+        assert_eq!([name(5_000), name(90_000), name(300_000), name(7_200_000), name(86_400_000), name(150)], [
+            "5s", "90s", "5m", "2h", "24h", "150ms"
+        ]);
+    }
+
+    #[test]
+    fn a_hop_is_the_largest_that_fits() {
+        let tiers = Tiers::new([30, 300].map(Duration::from_secs));
+        let hop = |secs| tiers.hop(Duration::from_secs(secs)).delay().as_secs();
+        assert_eq!([hop(0), hop(1), hop(29), hop(30), hop(299), hop(100_000)], [1, 1, 10, 30, 30, 300]);
+    }
+}

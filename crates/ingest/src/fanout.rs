@@ -1,0 +1,69 @@
+//! An admitted event → its rendered body and one delivery per subscribed endpoint.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use whimbrel_core::contract::ContractName;
+use whimbrel_core::delivery::{Delivery, DeliveryState};
+use whimbrel_core::endpoint::{EndpointStatus, Subscriber};
+use whimbrel_core::event::Event;
+use whimbrel_core::message::{Body, Job};
+use whimbrel_core::port::{Accepted, Fanout};
+use whimbrel_core::{EndpointId, Timestamp};
+
+/// After this long the sweep looks whether a first attempt was made.
+const SWEEP_GRACE: std::time::Duration = std::time::Duration::from_mins(10);
+
+/// The deliveries of an event.
+pub(crate) fn deliveries(event: &Event, subscribers: &[Subscriber]) -> Vec<Delivery> {
+    let wanted = |subscriber: &&Subscriber| match event.only_endpoint {
+        Some(only) => subscriber.id == only && subscriber.status != EndpointStatus::Disabled,
+        None => subscriber.wants(&event.event_type),
+    };
+    let delivery = |subscriber: &Subscriber| {
+        let state = if subscriber.status.is_active() { DeliveryState::Pending } else { DeliveryState::Held };
+        Delivery::new(event.id, subscriber.id, state)
+    };
+    subscribers.iter().filter(wanted).map(delivery).collect()
+}
+
+/// For the store.
+pub(crate) fn fanout(event: Event, subscribers: &[Subscriber], now: Timestamp) -> Fanout {
+    let deliveries = deliveries(&event, subscribers);
+    Fanout { event, deliveries, sweep_at: now + SWEEP_GRACE }
+}
+
+/// The first attempts of what was accepted, for the queue.
+pub(crate) fn jobs<'a>(
+    fanout: &'a Fanout,
+    accepted: &'a Accepted,
+    contract: &'a ContractName,
+    subscribers: &[Subscriber],
+) -> impl Iterator<Item = Job> + 'a {
+    let versions: HashMap<EndpointId, i64> = if accepted.pending.is_empty() {
+        HashMap::new()
+    } else {
+        subscribers.iter().map(|subscriber| (subscriber.id, subscriber.version)).collect()
+    };
+    let event = &fanout.event;
+    let body = Arc::new(Body {
+        event: event.id,
+        event_type: event.event_type.to_string(),
+        occurred_at: event.occurred_at,
+        bytes: event.body.clone(),
+        trace: event.trace.clone(),
+    });
+    accepted.pending.iter().map(move |delivery| Job {
+        delivery: delivery.id,
+        endpoint: delivery.endpoint,
+        body: body.clone(),
+        round: delivery.round,
+        attempt: delivery.attempt,
+        contract: contract.clone(),
+        endpoint_version: versions.get(&delivery.endpoint).copied().unwrap_or(0),
+        not_before: None,
+        hops: 0,
+        jitter: false,
+        trace: event.trace.clone(),
+    })
+}

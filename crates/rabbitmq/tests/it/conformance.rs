@@ -1,0 +1,24 @@
+//! The behaviour of every queue engine.
+
+use std::sync::Arc;
+
+use whimbrel_core::port::Queue;
+use whimbrel_testkit::conformance::queue::Fixture;
+use whimbrel_testkit::queue_conformance;
+use whimbrel_testkit::rabbitmq::Vhost;
+
+use crate::support;
+
+struct Broker(Vhost);
+
+impl Fixture for Broker {
+    async fn open(&self) -> anyhow::Result<Arc<dyn Queue>> {
+        Ok(support::connect(self.0.amqp_url()).await?)
+    }
+}
+
+async fn broker() -> anyhow::Result<Broker> {
+    Ok(Broker(support::declared().await?))
+}
+
+queue_conformance!(broker);

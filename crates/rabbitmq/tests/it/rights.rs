@@ -1,0 +1,133 @@
+//! Every role works with exactly the rights of its user, and with no others (rule 24).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::ensure;
+use whimbrel_core::port::{Lane, Queue as _, QueueError, Route, Source};
+use whimbrel_core::tier::{HOPS, Tier};
+use whimbrel_rabbitmq::permissions::{Role, permissions};
+use whimbrel_rabbitmq::{RabbitQueue, Topology, topology};
+use whimbrel_testkit::http;
+use whimbrel_testkit::rabbitmq::{Vhost, vhost};
+
+use crate::support::{PATIENCE, connect, message, next, tiers};
+
+async fn url_of(vhost: &Vhost, role: Role) -> anyhow::Result<String> {
+    let rights = permissions(role);
+    vhost.put_user(role.as_str(), [rights.configure, rights.write, rights.read]).await
+}
+
+/// A vhost whose topology was declared by the topology user.
+async fn declared() -> anyhow::Result<Vhost> {
+    http::install_tls();
+    let vhost = vhost().await?;
+    topology::declare(&url_of(&vhost, Role::Topology).await?, &Topology::new(&tiers())).await?;
+    Ok(vhost)
+}
+
+async fn user(vhost: &Vhost, role: Role) -> anyhow::Result<Arc<RabbitQueue>> {
+    Ok(connect(&url_of(vhost, role).await?).await?)
+}
+
+fn parking() -> Route {
+    Route::Parking { source: Source::Events, reason: "test".to_owned() }
+}
+
+/// Publishes to each of `routes`, and has each of `sources`.
+async fn may(queue: &RabbitQueue, routes: &[Route], sources: &[Source]) -> anyhow::Result<()> {
+    for route in routes {
+        queue.publisher().publish(vec![message(route.clone(), "allowed")]).await?;
+    }
+    for source in sources {
+        next(&mut *queue.consume(*source, 10).await?).await?;
+    }
+    queue.exists().await?;
+    Ok(queue.ping().await?)
+}
+
+async fn may_not_publish(queue: &RabbitQueue, route: Route) -> anyhow::Result<()> {
+    let refused = queue.publisher().publish(vec![message(route, "denied")]).await;
+    ensure!(matches!(&refused, Err(QueueError::Away(why)) if why.contains("denies user")), "{refused:?}");
+    Ok(())
+}
+
+async fn may_not_consume(queue: &RabbitQueue, source: Source) -> anyhow::Result<()> {
+    let mut consumer = queue.consume(source, 10).await?;
+    let refused = tokio::time::timeout(PATIENCE, consumer.receive(1)).await?;
+    ensure!(matches!(&refused, Err(QueueError::Fatal(why)) if why.contains("denies user")), "{refused:?}");
+    Ok(())
+}
+
+fn events() -> Route {
+    Route::Events("a.b".to_owned())
+}
+
+fn notices() -> Route {
+    Route::Notices("endpoint.changed".to_owned())
+}
+
+fn delay() -> Route {
+    Route::Delay(Tier::new(HOPS[0]), Lane::Slow)
+}
+
+fn jobs(lane: Lane) -> Route {
+    Route::Jobs(lane)
+}
+
+#[tokio::test]
+async fn rule_24_every_role_does_its_work() -> anyhow::Result<()> {
+    let vhost = declared().await?;
+    may(&*user(&vhost, Role::Upstream).await?, &[events()], &[]).await?;
+    may(&*user(&vhost, Role::Api).await?, &[events(), notices()], &[]).await?;
+    let ingested = [jobs(Lane::Live), jobs(Lane::Bulk), parking(), notices()];
+    may(&*user(&vhost, Role::Ingest).await?, &ingested, &[Source::Events, Source::Events]).await?;
+    let sent = [Route::Outcomes, delay(), jobs(Lane::Slow), parking()];
+    may(&*user(&vhost, Role::Sender).await?, &sent, &Lane::ALL.map(Source::Jobs)).await?;
+    let tracked = [delay(), jobs(Lane::Slow), events(), notices(), parking()];
+    may(&*user(&vhost, Role::Tracker).await?, &tracked, &[Source::Outcomes]).await?;
+    let back = [events(), jobs(Lane::Slow), Route::Outcomes];
+    may(&*user(&vhost, Role::Redrive).await?, &back, &[Source::Parking; 3]).await
+}
+
+#[tokio::test]
+async fn rule_24_api_ingest_and_sender_hear_notices() -> anyhow::Result<()> {
+    let vhost = declared().await?;
+    let tracker = user(&vhost, Role::Tracker).await?;
+    for role in [Role::Api, Role::Ingest, Role::Sender] {
+        let queue = user(&vhost, role).await?;
+        let mut listener = queue.consume(Source::Notices, 10).await?;
+        let heard = tokio::time::timeout(PATIENCE, listener.receive(1));
+        let said = async {
+            loop {
+                // Again and again: a notice before the listener's binding stands is not kept.
+                tracker.publisher().publish(vec![message(notices(), "said")]).await?;
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            #[expect(unreachable_code, reason = "gives the loop its error type")]
+            anyhow::Ok(())
+        };
+        tokio::select! {
+            heard = heard => ensure!(&heard??[0].payload[..] == b"said", "{role} heard something else"),
+            said = said => anyhow::bail!("the tracker cannot speak: {said:?}"),
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn rule_24_nobody_does_the_work_of_others() -> anyhow::Result<()> {
+    let vhost = declared().await?;
+    may_not_publish(&*user(&vhost, Role::Upstream).await?, jobs(Lane::Live)).await?;
+    may_not_publish(&*user(&vhost, Role::Api).await?, jobs(Lane::Live)).await?;
+    may_not_publish(&*user(&vhost, Role::Ingest).await?, Route::Outcomes).await?;
+    may_not_publish(&*user(&vhost, Role::Sender).await?, events()).await?;
+    may_not_publish(&*user(&vhost, Role::Tracker).await?, Route::Outcomes).await?;
+    may_not_consume(&*user(&vhost, Role::Api).await?, Source::Events).await?;
+    may_not_consume(&*user(&vhost, Role::Ingest).await?, Source::Jobs(Lane::Live)).await?;
+    may_not_consume(&*user(&vhost, Role::Sender).await?, Source::Outcomes).await?;
+    may_not_consume(&*user(&vhost, Role::Tracker).await?, Source::Parking).await?;
+    let declared = topology::declare(&url_of(&vhost, Role::Tracker).await?, &Topology::new(&tiers())).await;
+    ensure!(declared.is_err_and(|error| error.to_string().contains("refused")), "the tracker declared");
+    Ok(())
+}

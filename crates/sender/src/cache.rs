@@ -1,0 +1,150 @@
+//! Endpoints as the sender needs them, read through the store and forgotten after 5 s, on a notice, or
+//! when a job carries a newer version (rule 10).
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tracing::warn;
+use url::Url;
+use whimbrel_core::contract::{Contract, ContractSet};
+use whimbrel_core::endpoint::Endpoint;
+use whimbrel_core::outcome::ErrorKind;
+use whimbrel_core::port::{Clock, Lookup, StoreError};
+use whimbrel_core::signing::Signer;
+use whimbrel_core::{EndpointId, Timestamp};
+
+use crate::egress::{EgressPolicy, Reach};
+
+/// A copy never lives longer.
+const LIFE: Duration = Duration::from_secs(5);
+/// Copies kept; at the bound the expired ones go, and then all.
+const ENTRIES_MAX: usize = 20_000;
+
+/// An endpoint ready to be sent to.
+pub(crate) struct Target {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) contract: Arc<Contract>,
+    pub(crate) signer: Signer,
+    /// The URL and how it may be reached, or why it may not.
+    pub(crate) address: Result<(Url, Reach), (ErrorKind, String)>,
+}
+
+struct Entry {
+    read_at: Timestamp,
+    /// `None`: the endpoint does not exist.
+    target: Option<Arc<Target>>,
+}
+
+/// The copies.
+pub(crate) struct EndpointCache {
+    store: Arc<dyn Lookup>,
+    contracts: Arc<ContractSet>,
+    policy: Arc<EgressPolicy>,
+    clock: Arc<dyn Clock>,
+    entries: Mutex<HashMap<EndpointId, Entry>>,
+}
+
+/// What is known about an endpoint.
+#[derive(Clone)]
+pub(crate) enum Known {
+    Target(Arc<Target>),
+    /// It was deleted.
+    Missing,
+    /// Its contract is not loaded here (rule 26).
+    UnknownContract,
+}
+
+impl EndpointCache {
+    pub(crate) fn new(
+        store: Arc<dyn Lookup>,
+        contracts: Arc<ContractSet>,
+        policy: Arc<EgressPolicy>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { store, contracts, policy, clock, entries: Mutex::default() }
+    }
+
+    /// The endpoints of a batch of jobs, each at least as new as its job says; one read for all that
+    /// are missing.
+    pub(crate) async fn get(&self, wanted: &[(EndpointId, i64)]) -> Result<HashMap<EndpointId, Known>, StoreError> {
+        let (mut known, missing) = self.look(wanted);
+        if missing.is_empty() {
+            return Ok(known);
+        }
+        let found = self.store.endpoints(&missing).await?;
+        let read_at = self.clock.now();
+        let mut by_id: HashMap<EndpointId, Endpoint> = found.into_iter().map(|endpoint| (endpoint.id, endpoint)).collect();
+        for id in missing {
+            let value = by_id.remove(&id).map(|endpoint| self.target(endpoint));
+            match &value {
+                Some(None) => known.insert(id, Known::UnknownContract),
+                Some(Some(target)) => {
+                    self.keep(id, Entry { read_at, target: Some(target.clone()) });
+                    known.insert(id, Known::Target(target.clone()))
+                }
+                None => {
+                    self.keep(id, Entry { read_at, target: None });
+                    known.insert(id, Known::Missing)
+                }
+            };
+        }
+        Ok(known)
+    }
+
+    fn look(&self, wanted: &[(EndpointId, i64)]) -> (HashMap<EndpointId, Known>, Vec<EndpointId>) {
+        let now = self.clock.now();
+        let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = HashMap::with_capacity(wanted.len());
+        let mut missing = Vec::new();
+        for (id, version) in wanted {
+            let entry = entries.get(id).filter(|entry| now.since(entry.read_at) < LIFE);
+            match entry {
+                Some(Entry { target: Some(target), .. }) if target.endpoint.version >= *version => {
+                    known.insert(*id, Known::Target(target.clone()));
+                }
+                Some(Entry { target: None, .. }) => {
+                    known.insert(*id, Known::Missing);
+                }
+                _ => missing.push(*id),
+            }
+        }
+        missing.sort_unstable();
+        missing.dedup();
+        (known, missing)
+    }
+
+    fn keep(&self, id: EndpointId, entry: Entry) {
+        let now = entry.read_at;
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        if entries.len() >= ENTRIES_MAX {
+            entries.retain(|_, entry| now.since(entry.read_at) < LIFE);
+            if entries.len() >= ENTRIES_MAX {
+                entries.clear();
+            }
+        }
+        entries.insert(id, entry);
+    }
+
+    fn target(&self, endpoint: Endpoint) -> Option<Arc<Target>> {
+        let Some(contract) = self.contracts.get(&endpoint.contract).cloned() else {
+            warn!(endpoint = %endpoint.id, contract = %endpoint.contract, "this process does not know the contract");
+            return None;
+        };
+        let address = Url::parse(&endpoint.url)
+            .map_err(|error| (ErrorKind::BadUrl, format!("the url cannot be read: {error}")))
+            .and_then(|url| self.policy.check(&url, contract.https_only()).map(|reach| (url, reach)));
+        let signer = Signer::new(&contract, &endpoint.secrets);
+        Some(Arc::new(Target { endpoint, contract, signer, address }))
+    }
+
+    /// Forgets one endpoint.
+    pub(crate) fn forget(&self, id: EndpointId) {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+    }
+
+    /// Forgets all: the notice channel was lost.
+    pub(crate) fn flush(&self) {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}

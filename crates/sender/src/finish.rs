@@ -1,0 +1,131 @@
+//! Ends of jobs: outcomes and moved jobs are published in packs, a few flushes under way at once; when
+//! a flush is confirmed its jobs are closed, and packs without open jobs are acked.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::{Semaphore, mpsc};
+use tracing::warn;
+use whimbrel_core::id::PackId;
+use whimbrel_core::message::{Job, PROTOBUF, encode_jobs, encode_outcomes};
+use whimbrel_core::outcome::Outcome;
+use whimbrel_core::port::{Clock, Message, Publisher, QueueError, Route};
+
+use crate::flight::{Flights, JobKey, key};
+
+/// Ends taken into one flush.
+const FLUSH_MAX: usize = 256;
+/// Flushes under way at once.
+const FLUSHES_MAX: usize = 6;
+const BACKOFF_MAX: Duration = Duration::from_secs(2);
+
+/// How a job ended here.
+pub(crate) enum End {
+    /// With an outcome.
+    Outcome(Outcome),
+    /// It goes on elsewhere: a delay tier, or its lane again.
+    Moved(Job, Route),
+}
+
+impl End {
+    fn key(&self) -> JobKey {
+        match self {
+            Self::Outcome(outcome) => (outcome.delivery, outcome.round, outcome.attempt),
+            Self::Moved(job, _) => key(job),
+        }
+    }
+}
+
+/// Publishes ends and closes their jobs.
+pub(crate) struct Finisher {
+    pub(crate) publisher: Arc<dyn Publisher>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) flights: Arc<Flights>,
+}
+
+impl Finisher {
+    /// Runs until every sender of ends is gone and all are published, or the queue fails for good.
+    pub(crate) async fn run(self: Arc<Self>, mut ends: mpsc::Receiver<End>) -> Result<(), QueueError> {
+        let places = Arc::new(Semaphore::new(FLUSHES_MAX));
+        let mut flushes = tokio::task::JoinSet::new();
+        let mut batch = Vec::with_capacity(FLUSH_MAX);
+        while ends.recv_many(&mut batch, FLUSH_MAX).await > 0 {
+            let place = places.clone().acquire_owned().await.expect("the semaphore is never closed");
+            let finisher = self.clone();
+            let flush = std::mem::take(&mut batch);
+            flushes.spawn(async move {
+                let flushed = finisher.flush(flush).await;
+                drop(place);
+                flushed
+            });
+            while let Some(flushed) = flushes.try_join_next() {
+                flushed.map_err(panicked)??;
+            }
+        }
+        while let Some(flushed) = flushes.join_next().await {
+            flushed.map_err(panicked)??;
+        }
+        Ok(())
+    }
+
+    /// Tried until it works: the ends stay in memory, bounded by what is in hand (rule 15).
+    async fn flush(&self, ends: Vec<End>) -> Result<(), QueueError> {
+        let keys: Vec<JobKey> = ends.iter().map(End::key).collect();
+        let messages = self.messages(ends);
+        let mut backoff = Duration::from_millis(50);
+        loop {
+            match self.publisher.publish(messages.clone()).await {
+                Ok(()) => break,
+                Err(error @ (QueueError::Fatal(_) | QueueError::Closed)) => return Err(error),
+                Err(error) => {
+                    warn!(%error, jobs = keys.len(), "results cannot be published at the moment");
+                    tokio::time::sleep(backoff).await;
+                    backoff = (backoff * 2).min(BACKOFF_MAX);
+                }
+            }
+        }
+        for key in keys {
+            self.flights.end(key);
+        }
+        Ok(())
+    }
+
+    fn messages(&self, ends: Vec<End>) -> Vec<Message> {
+        let mut outcomes = Vec::new();
+        let mut moved: HashMap<RouteKey, (Route, Vec<Job>)> = HashMap::new();
+        for end in ends {
+            match end {
+                End::Outcome(outcome) => outcomes.push(outcome),
+                End::Moved(job, route) => {
+                    moved.entry(RouteKey::of(&route)).or_insert_with(|| (route, Vec::new())).1.push(job);
+                }
+            }
+        }
+        let outcomes = encode_outcomes(&outcomes).into_iter().map(|payload| self.message(Route::Outcomes, payload));
+        let moved = moved.into_values().flat_map(|(route, jobs)| {
+            encode_jobs(&jobs).into_iter().map(move |payload| (route.clone(), payload))
+        });
+        outcomes.chain(moved.map(|(route, payload)| self.message(route, payload))).collect()
+    }
+
+    fn message(&self, route: Route, payload: Bytes) -> Message {
+        let id = PackId::generate(self.clock.now(), self.clock.random10());
+        Message { route, id, content_type: PROTOBUF.into(), payload }
+    }
+}
+
+/// Moved jobs travel packed by lane and tier.
+#[derive(PartialEq, Eq, Hash)]
+struct RouteKey(String);
+
+impl RouteKey {
+    fn of(route: &Route) -> Self {
+        Self(format!("{route:?}"))
+    }
+}
+
+fn panicked(error: tokio::task::JoinError) -> QueueError {
+    QueueError::Fatal(format!("a flush of results failed: {error}"))
+}

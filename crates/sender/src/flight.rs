@@ -1,0 +1,69 @@
+//! Jobs in hand. A job that comes again while it is in hand (the broker's connection broke) gets no
+//! second POST: its new pack waits for the same end (rule 15).
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::mpsc;
+use whimbrel_core::DeliveryId;
+use whimbrel_core::message::Job;
+use whimbrel_core::port::Tag;
+
+/// A received pack: acked when every job in it has an end.
+pub(crate) struct Pack {
+    tag: Tag,
+    open: AtomicUsize,
+    acks: mpsc::UnboundedSender<Tag>,
+}
+
+impl Pack {
+    /// `acks` is bounded by the prefetch: each pack sends one tag.
+    pub(crate) fn new(tag: Tag, jobs: usize, acks: mpsc::UnboundedSender<Tag>) -> Arc<Self> {
+        Arc::new(Self { tag, open: AtomicUsize::new(jobs), acks })
+    }
+
+    /// One of its jobs has an end.
+    pub(crate) fn close_one(&self) {
+        if self.open.fetch_sub(1, Ordering::AcqRel) == 1 {
+            // A closed channel means that the connection's consumer is gone, and the tag with it.
+            let _ = self.acks.send(self.tag);
+        }
+    }
+}
+
+/// What a job is known by.
+pub(crate) type JobKey = (DeliveryId, u32, u32);
+
+pub(crate) fn key(job: &Job) -> JobKey {
+    (job.delivery, job.round, job.attempt)
+}
+
+/// The jobs in hand, each with the packs that wait for it.
+#[derive(Default)]
+pub(crate) struct Flights {
+    packs: Mutex<HashMap<JobKey, Vec<Arc<Pack>>>>,
+}
+
+impl Flights {
+    /// True when the job is new to this process; else its pack now waits for the one in hand.
+    pub(crate) fn begin(&self, key: JobKey, pack: Arc<Pack>) -> bool {
+        let mut packs = self.packs.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting = packs.entry(key).or_default();
+        waiting.push(pack);
+        waiting.len() == 1
+    }
+
+    /// The job has an end that is durable.
+    pub(crate) fn end(&self, key: JobKey) {
+        let packs = self.packs.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+        for pack in packs.into_iter().flatten() {
+            pack.close_one();
+        }
+    }
+
+    /// Jobs in hand.
+    pub(crate) fn len(&self) -> usize {
+        self.packs.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+}

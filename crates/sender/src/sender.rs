@@ -1,0 +1,361 @@
+//! The sender's loops: one per lane, one for notices, one for ends.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{info, warn};
+use whimbrel_core::EndpointId;
+use whimbrel_core::contract::ContractSet;
+use whimbrel_core::message::{Job, decode, v1};
+use whimbrel_core::outcome::{Fate, Outcome};
+use whimbrel_core::port::{Clock, Consumer, Lane, Lookup, Publisher, Queue, QueueError, Route, Source};
+use whimbrel_core::tier::{HOPS, Tier, Tiers};
+
+use crate::cache::{EndpointCache, Known, Target};
+use crate::client::Clients;
+use crate::egress::EgressPolicy;
+use crate::finish::{End, Finisher};
+use crate::flight::Flights;
+use crate::gate::{Gates, START_WITHIN};
+use crate::intake::{JobIntake, Ready};
+use crate::post::post;
+
+/// What the sender works with.
+#[derive(Clone)]
+pub struct Sender {
+    /// Endpoints, and the freshness of retries; only read.
+    pub store: Arc<dyn Lookup>,
+    /// Where jobs come from and outcomes go.
+    pub queue: Arc<dyn Queue>,
+    /// What receivers see.
+    pub contracts: Arc<ContractSet>,
+    /// The delays there are.
+    pub tiers: Arc<Tiers>,
+    /// Time and randomness.
+    pub clock: Arc<dyn Clock>,
+    /// Where connections may go.
+    pub egress: Arc<EgressPolicy>,
+    /// Sizes.
+    pub config: SenderConfig,
+}
+
+/// How much a sender does at once.
+#[derive(Debug, Clone, Copy)]
+pub struct SenderConfig {
+    /// POSTs under way, for the lanes live, slow and bulk.
+    pub slots: [usize; 3],
+    /// Packs in hand per lane.
+    pub prefetch: u16,
+    /// POSTs under way to one endpoint.
+    pub endpoint_in_flight_max: usize,
+    /// How long POSTs may go on after the stop signal.
+    pub grace: Duration,
+}
+
+impl Default for SenderConfig {
+    fn default() -> Self {
+        Self { slots: [512, 256, 128], prefetch: 128, endpoint_in_flight_max: 128, grace: Duration::from_secs(25) }
+    }
+}
+
+/// What the tasks of one sender share.
+struct Shared {
+    sender: Sender,
+    clients: Clients,
+    cache: Arc<EndpointCache>,
+    flights: Arc<Flights>,
+    gates: Gates,
+    lanes: [Semaphore; 3],
+    publisher: Arc<dyn Publisher>,
+    ends: mpsc::Sender<End>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+/// Runs until `stop` is cancelled; then starts no more POSTs, hands back what has not started, waits for
+/// the rest within the grace period, and publishes every end.
+pub async fn run(sender: Sender, stop: CancellationToken) -> Result<(), QueueError> {
+    let publisher = sender.queue.publisher();
+    let flights = Arc::new(Flights::default());
+    let finisher =
+        Arc::new(Finisher { publisher: publisher.clone(), clock: sender.clock.clone(), flights: flights.clone() });
+    let (ends, ended) = mpsc::channel(1024);
+    let finishing = tokio::spawn(finisher.run(ended));
+    let shared = Arc::new(Shared::new(sender, publisher, flights, ends, stop.clone())?);
+    let result = consume(&shared).await;
+    stop.cancel();
+    shared.tasks.close();
+    if tokio::time::timeout(shared.sender.config.grace, shared.tasks.wait()).await.is_err() {
+        warn!(jobs = shared.flights.len(), "the grace period is over; what is under way will be sent again");
+    }
+    drop(shared);
+    // With a task still running, `ends` stays open: then the process ends with what is confirmed.
+    match tokio::time::timeout(Duration::from_secs(5), finishing).await {
+        Ok(Ok(finished)) => result.and(finished),
+        _ => result,
+    }
+}
+
+/// The lanes' loops and the notices', until the stop or the first fatal error.
+async fn consume(shared: &Arc<Shared>) -> Result<(), QueueError> {
+    let mut loops = tokio::task::JoinSet::new();
+    for lane in Lane::ALL {
+        loops.spawn(shared.clone().lane(lane));
+    }
+    loops.spawn(shared.clone().notices());
+    let mut result = Ok(());
+    while let Some(ended) = loops.join_next().await {
+        let ended = ended.unwrap_or_else(|error| Err(QueueError::Fatal(format!("a sender loop failed: {error}"))));
+        if ended.is_err() {
+            shared.stop.cancel();
+            result = result.and(ended);
+        }
+    }
+    result
+}
+
+impl Shared {
+    fn new(
+        sender: Sender,
+        publisher: Arc<dyn Publisher>,
+        flights: Arc<Flights>,
+        ends: mpsc::Sender<End>,
+        stop: CancellationToken,
+    ) -> Result<Self, QueueError> {
+        let clients = Clients::new(&sender.egress).map_err(|error| QueueError::Fatal(format!("the http client cannot be built: {error}")))?;
+        let cache = EndpointCache::new(sender.store.clone(), sender.contracts.clone(), sender.egress.clone(), sender.clock.clone());
+        Ok(Self {
+            clients,
+            cache: Arc::new(cache),
+            flights,
+            gates: Gates::new(sender.config.endpoint_in_flight_max),
+            lanes: sender.config.slots.map(Semaphore::new),
+            publisher,
+            ends,
+            stop,
+            tasks: TaskTracker::new(),
+            sender,
+        })
+    }
+
+    async fn lane(self: Arc<Self>, lane: Lane) -> Result<(), QueueError> {
+        let mut consumer = self.sender.queue.consume(Source::Jobs(lane), self.sender.config.prefetch).await?;
+        let (acks, acked) = mpsc::unbounded_channel();
+        let acker = tokio::spawn(ack_loop(consumer.acker(), acked));
+        let intake = JobIntake {
+            store: self.sender.store.clone(),
+            cache: self.cache.clone(),
+            flights: self.flights.clone(),
+            publisher: self.publisher.clone(),
+            clock: self.sender.clock.clone(),
+        };
+        let result = self.clone().receive(lane, &mut *consumer, &intake, &acks).await;
+        // The consumer must live until the last ack: dropping it gives its unacked packs back.
+        self.tasks.close();
+        let _ = tokio::time::timeout(self.sender.config.grace, self.tasks.wait()).await;
+        self.until_ended().await;
+        drop((acks, intake));
+        let _ = tokio::time::timeout(Duration::from_secs(2), acker).await;
+        result
+    }
+
+    async fn receive(
+        self: Arc<Self>,
+        lane: Lane,
+        consumer: &mut dyn Consumer,
+        intake: &JobIntake,
+        acks: &mpsc::UnboundedSender<whimbrel_core::port::Tag>,
+    ) -> Result<(), QueueError> {
+        loop {
+            let received = tokio::select! {
+                () = self.stop.cancelled() => return Ok(()),
+                received = consumer.receive(32) => received,
+            };
+            let packs = match received {
+                Ok(packs) => packs,
+                Err(QueueError::Closed) => return Ok(()),
+                Err(error @ QueueError::Fatal(_)) => return Err(error),
+                Err(error) => {
+                    warn!(%error, %lane, "jobs cannot be consumed at the moment");
+                    tokio::time::sleep(Duration::from_millis(500)).await;
+                    continue;
+                }
+            };
+            let ready = match intake.take(lane, packs, acks, &self.stop).await {
+                Ok(Some(ready)) => ready,
+                Ok(None) => return Ok(()),
+                Err(error @ QueueError::Fatal(_)) => return Err(error),
+                Err(error) => {
+                    warn!(%error, %lane, "jobs could not be taken");
+                    continue;
+                }
+            };
+            for Ready { job, known } in ready {
+                self.tasks.spawn(self.clone().handle(lane, job, known));
+            }
+        }
+    }
+
+    /// Waits until what has ended is published, within the time a flush may take.
+    async fn until_ended(&self) {
+        let give_up = tokio::time::Instant::now() + Duration::from_secs(5);
+        while self.flights.len() > 0 && tokio::time::Instant::now() < give_up {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// One job, to its end.
+    async fn handle(self: Arc<Self>, lane: Lane, job: Job, known: Known) {
+        let end = match self.due(lane, &job).await {
+            Some(route) => End::Moved(job, route),
+            None => self.attempt(lane, job, known).await,
+        };
+        // Only a finisher that failed for good closes the channel; the process is ending then.
+        let _ = self.ends.send(end).await;
+    }
+
+    /// Where a job goes that came before its time (rule 23); `None` when it is due. What remains of a
+    /// second is waited out here: the shortest tier is longer.
+    async fn due(&self, lane: Lane, job: &Job) -> Option<Route> {
+        let not_before = job.not_before?;
+        let now = self.sender.clock.now();
+        let remaining = not_before.since(now);
+        if remaining.is_zero() {
+            return None;
+        }
+        let whole = not_before.since(job.body.event.created_at());
+        let early_stop = if job.jitter { (whole / 50).max(Duration::from_secs(1)) } else { Duration::ZERO };
+        if remaining < early_stop {
+            return None;
+        }
+        if remaining >= Duration::from_secs(1) {
+            return Some(Route::Delay(self.sender.tiers.hop(remaining), lane));
+        }
+        tokio::select! {
+            () = self.stop.cancelled() => Some(Route::Jobs(lane)),
+            () = tokio::time::sleep(remaining) => None,
+        }
+    }
+
+    async fn attempt(&self, lane: Lane, job: Job, known: Known) -> End {
+        let target = match known {
+            Known::Target(target) if target.endpoint.status.is_active() => target,
+            Known::Target(_) | Known::Missing => return outcome(job, Fate::NotActive),
+            Known::UnknownContract => return End::Moved(job, Route::Delay(Tier::new(HOPS[3]), lane)),
+        };
+        let gate = self.gates.of(job.endpoint);
+        let Some(_place) = gate.enter().await else { return over_cap(lane, job) };
+        let Some(_slot) = self.slot(lane).await else { return End::Moved(job, Route::Jobs(lane)) };
+        let attempted = post(&self.clients, &*self.sender.clock, &target, &job).await;
+        log_attempt(lane, &job, &target, &attempted);
+        outcome(job, Fate::Attempted(attempted))
+    }
+
+    /// A place in the lane, while the broker takes results (rule 16) and the process is not stopping.
+    async fn slot(&self, lane: Lane) -> Option<tokio::sync::SemaphorePermit<'_>> {
+        let mut blocked = self.publisher.blocked();
+        let ready = async {
+            let slot = self.lanes[lane as usize].acquire().await.ok()?;
+            blocked.wait_for(|blocked| !blocked).await.ok()?;
+            Some(slot)
+        };
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => None,
+            slot = tokio::time::timeout(START_WITHIN, ready) => slot.ok().flatten(),
+        }
+    }
+
+    /// Forgets endpoints as they change; all of them when notices may have been missed (rule 10).
+    async fn notices(self: Arc<Self>) -> Result<(), QueueError> {
+        let mut consumer = self.sender.queue.consume(Source::Notices, 256).await?;
+        loop {
+            let received = tokio::select! {
+                () = self.stop.cancelled() => return Ok(()),
+                received = consumer.receive(256) => received,
+            };
+            match received {
+                Ok(notices) => notices.into_iter().for_each(|notice| self.forget(notice.payload)),
+                Err(QueueError::Closed) => return Ok(()),
+                Err(error @ QueueError::Fatal(_)) => return Err(error),
+                Err(_) => {
+                    self.cache.flush();
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                }
+            }
+        }
+    }
+
+    fn forget(&self, payload: bytes::Bytes) {
+        let notice = decode::<v1::Notice>("Notice", payload).ok();
+        match notice.and_then(|notice| EndpointId::from_slice(&notice.endpoint_id).ok()) {
+            Some(endpoint) => self.cache.forget(endpoint),
+            None => self.cache.flush(),
+        }
+    }
+}
+
+async fn ack_loop(
+    acker: Arc<dyn whimbrel_core::port::Acker>,
+    mut acked: mpsc::UnboundedReceiver<whimbrel_core::port::Tag>,
+) {
+    let mut tags = Vec::new();
+    while acked.recv_many(&mut tags, 256).await > 0 {
+        if let Err(error) = acker.ack(&tags).await {
+            warn!(%error, packs = tags.len(), "packs could not be acked and will come again");
+        }
+        tags.clear();
+    }
+}
+
+/// Parked for a while in the same lane; after the last hop the tracker keeps it (rule 17).
+fn over_cap(lane: Lane, mut job: Job) -> End {
+    metrics::counter!("whimbrel_jobs_parked_total", "lane" => lane.as_str()).increment(1);
+    match HOPS.get(job.hops as usize) {
+        Some(hop) => {
+            job.hops += 1;
+            End::Moved(job, Route::Delay(Tier::new(*hop), lane))
+        }
+        None => outcome(job, Fate::Deferred),
+    }
+}
+
+fn outcome(job: Job, fate: Fate) -> End {
+    End::Outcome(Outcome {
+        delivery: job.delivery,
+        event: job.body.event,
+        endpoint: job.endpoint,
+        round: job.round,
+        attempt: job.attempt,
+        contract: job.contract,
+        trace: job.trace,
+        fate,
+    })
+}
+
+/// The one wide line of each attempt.
+fn log_attempt(lane: Lane, job: &Job, target: &Target, attempted: &whimbrel_core::outcome::Attempted) {
+    let error = attempted.error().unwrap_or_default();
+    metrics::histogram!("whimbrel_attempt_duration_seconds", "contract" => job.contract.to_string())
+        .record(attempted.duration.as_secs_f64());
+    info!(
+        target: "whimbrel::attempt",
+        delivery.id = %job.delivery,
+        event.id = %job.body.event,
+        event.type = %job.body.event_type,
+        endpoint.id = %job.endpoint,
+        tenant.id = %target.endpoint.tenant,
+        contract = %job.contract,
+        lane = lane.as_str(),
+        attempt = job.attempt,
+        round = job.round,
+        status = attempted.status_code(),
+        duration_ms = u64::try_from(attempted.duration.as_millis()).unwrap_or(u64::MAX),
+        success = attempted.is_success(),
+        error,
+        "attempt"
+    );
+}

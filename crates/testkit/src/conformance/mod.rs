@@ -1,0 +1,3 @@
+//! What every engine must do, as one test per case: the suites that hold two engines to one behaviour.
+
+pub mod queue;

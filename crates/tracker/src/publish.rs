@@ -1,0 +1,72 @@
+//! Deliveries → job packs on the queue. The bodies come from the store: only failures pass here.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use whimbrel_core::id::PackId;
+use whimbrel_core::message::{Body, Job, PROTOBUF, encode_jobs};
+use whimbrel_core::port::{Clock, Lane, Message, Publisher, QueueError, Route, ToPublish};
+use whimbrel_core::tier::{Tier, Tiers};
+use whimbrel_core::{EventId, Timestamp};
+
+/// A delivery to publish, and how.
+pub(crate) struct Ready {
+    pub(crate) what: ToPublish,
+    pub(crate) lane: Lane,
+    pub(crate) at: Option<Timestamp>,
+    pub(crate) jitter: bool,
+}
+
+/// Publishes jobs, packed per lane and tier; returns when all are confirmed.
+pub(crate) async fn publish_jobs(
+    publisher: &dyn Publisher,
+    clock: &dyn Clock,
+    tiers: &Tiers,
+    ready: Vec<Ready>,
+) -> Result<(), QueueError> {
+    let now = clock.now();
+    let mut bodies: HashMap<EventId, Arc<Body>> = HashMap::new();
+    let mut groups: HashMap<(Lane, Option<Tier>), Vec<Job>> = HashMap::new();
+    for Ready { what, lane, at, jitter } in ready {
+        let tier = at.map(|at| at.since(now)).filter(|wait| !wait.is_zero()).map(|wait| tiers.hop(wait));
+        groups.entry((lane, tier)).or_default().push(job(what, at, jitter, &mut bodies));
+    }
+    let messages = groups.into_iter().flat_map(|((lane, tier), jobs)| {
+        let route = tier.map_or(Route::Jobs(lane), |tier| Route::Delay(tier, lane));
+        encode_jobs(&jobs).into_iter().map(move |payload| (route.clone(), payload))
+    });
+    let messages: Vec<Message> = messages
+        .map(|(route, payload)| Message {
+            route,
+            id: PackId::generate(now, clock.random10()),
+            content_type: PROTOBUF.into(),
+            payload,
+        })
+        .collect();
+    if messages.is_empty() { Ok(()) } else { publisher.publish(messages).await }
+}
+
+fn job(what: ToPublish, at: Option<Timestamp>, jitter: bool, bodies: &mut HashMap<EventId, Arc<Body>>) -> Job {
+    let body = bodies.entry(what.delivery.event).or_insert_with(|| {
+        Arc::new(Body {
+            event: what.delivery.event,
+            event_type: what.event_type.to_string(),
+            occurred_at: what.occurred_at,
+            bytes: what.body,
+            trace: what.trace.clone(),
+        })
+    });
+    Job {
+        delivery: what.delivery.id,
+        endpoint: what.delivery.endpoint,
+        body: body.clone(),
+        round: what.delivery.round,
+        attempt: what.delivery.attempt,
+        contract: what.contract,
+        endpoint_version: what.endpoint_version,
+        not_before: at,
+        hops: 0,
+        jitter,
+        trace: what.trace,
+    }
+}

@@ -1,0 +1,237 @@
+//! The loop: a batch of outcomes, one transaction, the publishes, the ack.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, info, warn};
+use whimbrel_core::contract::ContractSet;
+use whimbrel_core::id::PackId;
+use whimbrel_core::message::{PROTOBUF, decode_outcomes, id_bytes, v1};
+use whimbrel_core::outcome::{Fate, Outcome};
+use whimbrel_core::port::{
+    Clock, Consumer, Lane, Message, Publisher, Queue, QueueError, Received, Route, Source, Store, StoreError, Suspended,
+};
+use whimbrel_core::tier::Tiers;
+
+use crate::fold::{Folded, Planned, fold};
+use crate::publish::{Ready, publish_jobs};
+
+/// Packs taken at once. With 64 outcomes a pack this bounds a transaction at 2,048 outcomes.
+const BATCH_PACKS_MAX: usize = 32;
+/// Unacked packs: two batches, so that the next one is there when a commit returns.
+const PREFETCH: u16 = 64;
+/// The longest pause between tries while the store or the queue is away.
+const BACKOFF_MAX: Duration = Duration::from_secs(2);
+
+/// What the tracker works with.
+#[derive(Clone)]
+pub struct Tracker {
+    /// The log.
+    pub store: Arc<dyn Store>,
+    /// Where outcomes come from and retries go.
+    pub queue: Arc<dyn Queue>,
+    /// The rules.
+    pub contracts: Arc<ContractSet>,
+    /// The delays there are.
+    pub tiers: Arc<Tiers>,
+    /// Time and jitter.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Consumes outcomes until `stop` is cancelled; then finishes the batch in hand and returns.
+/// Only a fatal error of the queue ends it earlier.
+pub async fn run(tracker: Tracker, stop: CancellationToken) -> Result<(), QueueError> {
+    let mut consumer = tracker.queue.consume(Source::Outcomes, PREFETCH).await?;
+    let publisher = tracker.queue.publisher();
+    loop {
+        let received = tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            received = consumer.receive(BATCH_PACKS_MAX) => received,
+        };
+        match received {
+            Ok(packs) => {
+                if let Err(error) = tracker.batch(&*publisher, &*consumer, packs, &stop).await {
+                    match error {
+                        QueueError::Fatal(_) => return Err(error),
+                        _ if stop.is_cancelled() => return Ok(()),
+                        _ => warn!(%error, "a batch of outcomes was not acked and will come again"),
+                    }
+                }
+            }
+            Err(QueueError::Closed) => return Ok(()),
+            Err(error @ QueueError::Fatal(_)) => return Err(error),
+            Err(error) => {
+                warn!(%error, "outcomes cannot be consumed at the moment");
+                tokio::time::sleep(BACKOFF_MAX).await;
+            }
+        }
+    }
+}
+
+impl Tracker {
+    async fn batch(
+        &self,
+        publisher: &dyn Publisher,
+        consumer: &dyn Consumer,
+        packs: Vec<Received>,
+        stop: &CancellationToken,
+    ) -> Result<(), QueueError> {
+        let Some(last) = packs.last().map(|pack| pack.tag) else { return Ok(()) };
+        let outcomes = self.decode(publisher, packs).await?;
+        if let Some(folded) = self.settle(&outcomes, stop).await {
+            count(&outcomes, &folded);
+            self.publish(publisher, &folded, stop).await?;
+            return consumer.acker().ack_through(last).await;
+        }
+        Ok(())
+    }
+
+    /// What cannot be read is parked with the reason; the rest goes on.
+    async fn decode(&self, publisher: &dyn Publisher, packs: Vec<Received>) -> Result<Vec<Outcome>, QueueError> {
+        let mut outcomes = Vec::new();
+        for pack in packs {
+            match decode_outcomes(pack.payload.clone()) {
+                Ok(decoded) => outcomes.extend(decoded),
+                Err(error) => {
+                    error!(%error, "an outcome pack cannot be read and is parked");
+                    let route = Route::Parking { source: Source::Outcomes, reason: format!("malformed: {error}") };
+                    publisher.publish(vec![self.message(route, pack.content_type, pack.payload)]).await?;
+                }
+            }
+        }
+        Ok(outcomes)
+    }
+
+    fn message(&self, route: Route, content_type: String, payload: bytes::Bytes) -> Message {
+        Message { route, id: PackId::generate(self.clock.now(), self.clock.random10()), content_type, payload }
+    }
+
+    /// One transaction, tried until the store takes it: meanwhile the batch stays unacked, and the full
+    /// prefetch keeps the queue from sending more. `None` when the process is stopping.
+    ///
+    /// When the store refuses a batch it is halved, until the one outcome at fault stands alone
+    /// (rule 19); that one is logged and left out.
+    async fn settle(&self, outcomes: &[Outcome], stop: &CancellationToken) -> Option<Folded> {
+        let mut folded = Folded::default();
+        let mut parts: Vec<&[Outcome]> = vec![outcomes];
+        let mut backoff = Duration::from_millis(50);
+        while let Some(part) = parts.pop() {
+            if part.is_empty() {
+                continue;
+            }
+            match self.settle_once(part).await {
+                Ok(more) => merge(&mut folded, more),
+                Err(StoreError::Refused(reason)) if part.len() == 1 => {
+                    error!(delivery = %part[0].delivery, attempt = part[0].attempt, reason, "the store refuses this outcome; it is dropped");
+                    metrics::counter!("whimbrel_outcomes_refused_total").increment(1);
+                }
+                Err(StoreError::Refused(_)) => {
+                    let (first, second) = part.split_at(part.len() / 2);
+                    parts.extend([second, first]);
+                }
+                Err(StoreError::Away(reason)) => {
+                    warn!(reason, outcomes = part.len(), "the store is away; the batch is tried again");
+                    parts.push(part);
+                    tokio::select! {
+                        () = stop.cancelled() => return None,
+                        () = tokio::time::sleep(backoff) => backoff = (backoff * 2).min(BACKOFF_MAX),
+                    }
+                }
+            }
+        }
+        Some(folded)
+    }
+
+    async fn settle_once(&self, outcomes: &[Outcome]) -> Result<Folded, StoreError> {
+        let now = self.clock.now();
+        let last: Mutex<Folded> = Mutex::default();
+        let decide = |facts: &whimbrel_core::port::Facts| {
+            let folded = fold(facts, outcomes, &self.contracts, now, &|| self.clock.fraction());
+            let decision = folded.decision.clone();
+            *last.lock().expect("no one panics while holding it") = folded;
+            decision
+        };
+        self.store.settle(outcomes, &decide).await?;
+        Ok(last.into_inner().expect("no one panics while holding it"))
+    }
+
+    /// After the commit: retries and notices. A blocked broker gets nothing: the sweep brings the
+    /// deliveries back (rule 16).
+    async fn publish(&self, publisher: &dyn Publisher, folded: &Folded, stop: &CancellationToken) -> Result<(), QueueError> {
+        if folded.publish.is_empty() && folded.decision.suspended.is_empty() {
+            return Ok(());
+        }
+        if *publisher.blocked().borrow() {
+            warn!(deliveries = folded.publish.len(), "the broker is blocked; these deliveries are left to the sweep");
+            return Ok(());
+        }
+        let Some(ready) = self.ready(&folded.publish, stop).await else { return Err(QueueError::Closed) };
+        publish_jobs(publisher, &*self.clock, &self.tiers, ready).await?;
+        let notices = folded.decision.suspended.iter().map(|suspended| self.notice(suspended)).collect::<Vec<_>>();
+        if notices.is_empty() { Ok(()) } else { publisher.publish(notices).await }
+    }
+
+    /// The planned deliveries with what their jobs carry.
+    async fn ready(&self, planned: &[Planned], stop: &CancellationToken) -> Option<Vec<Ready>> {
+        let ids: Vec<_> = planned.iter().map(|planned| planned.delivery).collect();
+        let at: HashMap<_, _> = planned.iter().map(|planned| (planned.delivery, planned.at)).collect();
+        let found = loop {
+            match self.store.to_publish(&ids).await {
+                Ok(found) => break found,
+                Err(error) => warn!(%error, "bodies of retries cannot be read; tried again"),
+            }
+            tokio::select! {
+                () = stop.cancelled() => return None,
+                () = tokio::time::sleep(BACKOFF_MAX) => {}
+            }
+        };
+        let ready = found.into_iter().map(|what| {
+            let at = at.get(&what.delivery.id).copied().flatten();
+            let jitter = self.contracts.get(&what.contract).is_some_and(|contract| contract.has_jitter());
+            Ready { what, lane: Lane::Slow, at, jitter }
+        });
+        Some(ready.collect())
+    }
+
+    fn notice(&self, suspended: &Suspended) -> Message {
+        info!(endpoint = %suspended.endpoint, reason = suspended.reason.as_str(), "endpoint suspended");
+        metrics::counter!("whimbrel_endpoints_suspended_total", "reason" => suspended.reason.as_str()).increment(1);
+        let notice = v1::Notice {
+            kind: "endpoint.suspended".into(),
+            endpoint_id: id_bytes(suspended.endpoint.uuid()),
+            reason: suspended.reason.as_str().into(),
+            ..v1::Notice::default()
+        };
+        let payload = prost::Message::encode_to_vec(&notice).into();
+        self.message(Route::Notices(notice.kind), PROTOBUF.into(), payload)
+    }
+}
+
+fn merge(into: &mut Folded, more: Folded) {
+    into.decision.deliveries.extend(more.decision.deliveries);
+    into.decision.health.extend(more.decision.health);
+    into.decision.suspended.extend(more.decision.suspended);
+    into.publish.extend(more.publish);
+    into.duplicates += more.duplicates;
+    into.unknown += more.unknown;
+}
+
+fn count(outcomes: &[Outcome], folded: &Folded) {
+    let attempted = outcomes.iter().filter_map(|outcome| match &outcome.fate {
+        Fate::Attempted(attempted) => Some(attempted.is_success()),
+        _ => None,
+    });
+    let (succeeded, failed): (Vec<bool>, Vec<bool>) = attempted.partition(|success| *success);
+    metrics::counter!("whimbrel_attempts_total", "result" => "success").increment(succeeded.len() as u64);
+    metrics::counter!("whimbrel_attempts_total", "result" => "failure").increment(failed.len() as u64);
+    metrics::counter!("whimbrel_duplicate_posts_total").increment(u64::from(folded.duplicates));
+    metrics::counter!("whimbrel_outcomes_unknown_total").increment(u64::from(folded.unknown));
+    for change in &folded.decision.deliveries {
+        if change.delivery.state.is_final() {
+            metrics::counter!("whimbrel_deliveries_total", "state" => change.delivery.state.as_str()).increment(1);
+        }
+    }
+    debug!(outcomes = outcomes.len(), retries = folded.publish.len(), duplicates = folded.duplicates, "outcomes settled");
+}

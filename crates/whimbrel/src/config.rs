@@ -1,0 +1,189 @@
+//! The configuration: defaults, then a file, then `WHIMBREL_…` variables. One struct per section.
+
+mod env;
+mod show;
+#[cfg(test)]
+mod tests;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use config::{File, FileFormat};
+use ipnet::IpNet;
+use secrecy::SecretString;
+use serde::{Deserialize, Deserializer};
+
+/// Everything that can be set. `whimbrel.example.toml` shows each with its default.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// `WHIMBREL_LISTEN`: API and dashboard. Default `127.0.0.1:8080`.
+    pub listen: SocketAddr,
+    /// `WHIMBREL_OPS_LISTEN`: health and metrics. Default `127.0.0.1:9090`.
+    pub ops_listen: SocketAddr,
+    /// `WHIMBREL_DATA_DIR`: the embedded engine's folder. Default `./whimbrel-data`.
+    pub data_dir: PathBuf,
+    /// `WHIMBREL_DATABASE_URL`: PostgreSQL; together with `amqp_url` chooses the distributed engine.
+    pub database_url: Option<SecretString>,
+    /// `WHIMBREL_AMQP_URL`: RabbitMQ.
+    pub amqp_url: Option<SecretString>,
+    /// `WHIMBREL_ADMIN_KEY`: else one is made at the first start and printed once.
+    pub admin_key: Option<SecretString>,
+    /// `WHIMBREL_CONTRACTS_DIR`: TOML files that add contracts to the four built-in ones, or replace them.
+    pub contracts_dir: Option<PathBuf>,
+    /// `WHIMBREL_DEFAULT_CONTRACT`: of the tenant `default`. Default `standard`.
+    pub default_contract: String,
+    /// `WHIMBREL_RETENTION`: how long the log is kept. Default `30d`.
+    #[serde(with = "humantime_serde")]
+    pub retention: Duration,
+    /// `WHIMBREL_RETRY_SCALE`: multiplies every retry delay; for demos and tests only. Default 1.
+    pub retry_scale: f64,
+    /// Where connections may go.
+    pub egress: Egress,
+    /// Keys for secrets at rest.
+    pub secrets: Secrets,
+    /// How much a sender does at once.
+    pub sender: Sender,
+    /// Log lines.
+    pub log: Log,
+}
+
+/// Where connections may go.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Egress {
+    /// `WHIMBREL_EGRESS__ALLOW_HTTP`: plain HTTP, where the contract allows it. Default false.
+    pub allow_http: bool,
+    /// `WHIMBREL_EGRESS__ALLOW_NETWORKS`: private networks that may be reached, as CIDRs. Default none.
+    #[serde(deserialize_with = "networks")]
+    pub allow_networks: Vec<IpNet>,
+}
+
+/// Keys for secrets at rest.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Secrets {
+    /// `WHIMBREL_SECRETS__KEYS`: `ID:KEY` entries with 32 bytes as base64 or hex; the first seals, all
+    /// open. The embedded engine makes one in its folder when none is set; the distributed one refuses.
+    pub keys: Option<SecretString>,
+}
+
+/// How much a sender does at once, per process.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sender {
+    /// `WHIMBREL_SENDER__LIVE_SLOTS`: first attempts under way. Default 512.
+    pub live_slots: usize,
+    /// `WHIMBREL_SENDER__SLOW_SLOTS`: retries under way. Default 256.
+    pub slow_slots: usize,
+    /// `WHIMBREL_SENDER__BULK_SLOTS`: replays and releases under way. Default 128.
+    pub bulk_slots: usize,
+    /// `WHIMBREL_SENDER__ENDPOINT_IN_FLIGHT`: POSTs under way to one endpoint. Default 128.
+    pub endpoint_in_flight: usize,
+    /// `WHIMBREL_SENDER__GRACE`: how long POSTs may go on after the stop signal. Default `25s`.
+    #[serde(with = "humantime_serde")]
+    pub grace: Duration,
+}
+
+/// Log lines, on standard error.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    /// `WHIMBREL_LOG__LEVEL`: `info`, or per crate `info,whimbrel_sender=debug`. Default `info`.
+    pub level: String,
+    /// `WHIMBREL_LOG__FORMAT`: `text` or `json`. Default `text`.
+    pub format: LogFormat,
+}
+
+/// See [`Log::format`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            ops_listen: SocketAddr::from(([127, 0, 0, 1], 9090)),
+            data_dir: "./whimbrel-data".into(),
+            database_url: None,
+            amqp_url: None,
+            admin_key: None,
+            contracts_dir: None,
+            default_contract: "standard".into(),
+            retention: Duration::from_hours(30 * 24),
+            retry_scale: 1.0,
+            egress: Egress::default(),
+            secrets: Secrets::default(),
+            sender: Sender::default(),
+            log: Log::default(),
+        }
+    }
+}
+
+impl Default for Sender {
+    fn default() -> Self {
+        let [live_slots, slow_slots, bulk_slots] = whimbrel_sender::SenderConfig::default().slots;
+        let whimbrel_sender::SenderConfig { endpoint_in_flight_max, grace, .. } = whimbrel_sender::SenderConfig::default();
+        Self { live_slots, slow_slots, bulk_slots, endpoint_in_flight: endpoint_in_flight_max, grace }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { level: "info".into(), format: LogFormat::Text }
+    }
+}
+
+impl Config {
+    /// Reads the file, when one is named, and the environment.
+    ///
+    /// # Errors
+    /// With the file or variable at fault and what it should hold.
+    pub fn load(file: Option<&Path>) -> anyhow::Result<Self> {
+        let mut builder = config::Config::builder();
+        if let Some(path) = file {
+            let text = std::fs::read_to_string(path).with_context(|| format!("the configuration file {} cannot be read", path.display()))?;
+            builder = builder.add_source(File::from_str(&text, FileFormat::Toml));
+        }
+        let config: Self = builder.add_source(env::source(std::env::vars())).build()?.try_deserialize()?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> anyhow::Result<()> {
+        ensure!(
+            self.database_url.is_some() == self.amqp_url.is_some(),
+            "database_url and amqp_url go together: set both for the distributed engine, or neither for the embedded one"
+        );
+        ensure!(self.retry_scale.is_finite() && self.retry_scale > 0.0, "retry_scale must be a number above 0, not {}", self.retry_scale);
+        let slots = [self.sender.live_slots, self.sender.slow_slots, self.sender.bulk_slots, self.sender.endpoint_in_flight];
+        ensure!(slots.iter().all(|slots| (1..=100_000).contains(slots)), "the sender's slots must lie between 1 and 100000");
+        Ok(())
+    }
+}
+
+/// A list, or the same as one text with commas, as a variable holds it.
+fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Form {
+        List(Vec<String>),
+        Text(String),
+    }
+    let entries = match Form::deserialize(deserializer)? {
+        Form::List(entries) => entries,
+        Form::Text(text) => text.split(',').map(|entry| entry.trim().to_owned()).filter(|entry| !entry.is_empty()).collect(),
+    };
+    let parse = |entry: String| {
+        entry.parse().map_err(|_| serde::de::Error::custom(format!("`{entry}` in egress.allow_networks is not a network such as 10.0.0.0/8")))
+    };
+    entries.into_iter().map(parse).collect()
+}

@@ -1,0 +1,55 @@
+//! The `whimbrel` binary: configuration, roles, command line. The only crate that names engines.
+
+mod cli;
+mod cmd;
+mod config;
+mod engine;
+mod keys;
+mod wiring;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use mimalloc::MiMalloc;
+
+use crate::cli::{Cli, Command};
+use crate::config::Config;
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
+
+fn main() -> ExitCode {
+    rustls::crypto::ring::default_provider().install_default().expect("no other provider was installed before the first line");
+    let cli = Cli::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let result = match runtime {
+        Ok(runtime) => {
+            let result = runtime.block_on(run(cli));
+            runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+            result
+        }
+        Err(error) => Err(anyhow::anyhow!("no threads can be started: {error}")),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("whimbrel: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let load = || Config::load(cli.config.as_deref());
+    match cli.command {
+        Command::Serve(args) => cmd::serve::run(args, load()?).await,
+        Command::Demo(args) => cmd::demo::run(args).await,
+        Command::Listen(args) => cmd::listen::run(args).await,
+        Command::Send(args) => cmd::send::run(args).await,
+        Command::Verify(args) => cmd::verify::run(args).await,
+        Command::Contracts(args) => cmd::contracts::run(args).await,
+        Command::Topology(args) => cmd::topology::run(args, load()?).await,
+        Command::Migrate => cmd::migrate::run(load()?).await,
+        Command::Config => {
+            print!("{}", load()?);
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
