@@ -4,7 +4,7 @@ mod auth;
 mod deliveries;
 mod events;
 mod extract;
-pub mod key;
+mod key;
 mod openapi;
 mod ops;
 mod outlet;
@@ -18,6 +18,7 @@ mod text;
 mod trace;
 mod webhooks;
 
+pub use key::{generate as generate_key, hash as key_hash};
 pub use openapi::openapi;
 pub use ops::{OpsState, ops_router};
 pub use problem::{FieldError, PROBLEM_JSON, Problem, ProblemBody};

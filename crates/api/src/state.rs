@@ -28,8 +28,8 @@ pub struct ApiState {
 /// The deployment's choices.
 #[derive(Clone)]
 pub struct Settings {
-    /// SHA-256 of the admin key.
-    pub admin_key_hash: [u8; 32],
+    /// SHA-256 of the configured admin key; others may be in the store.
+    pub admin_key_hash: Option<[u8; 32]>,
     /// Whether plain HTTP is possible at all (`egress.allow_http`).
     pub allow_http: bool,
     /// The special-purpose networks that may be reached all the same (`egress.allow_networks`).
@@ -52,10 +52,10 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The defaults, under this admin key.
-    pub fn new(admin_key: &str) -> Self {
+    /// The defaults, under this admin key; `None` when every admin key is in the store.
+    pub fn new(admin_key: Option<&str>) -> Self {
         Self {
-            admin_key_hash: key::hash(admin_key),
+            admin_key_hash: admin_key.map(key::hash),
             allow_http: false,
             allow_networks: Vec::new(),
             idempotency_window: Duration::from_hours(7 * 24),

@@ -45,6 +45,17 @@ pub(crate) enum State {
     Closed,
 }
 
+impl State {
+    /// Whether waiting changes nothing. A broken link is about to be replaced.
+    fn is_decided(&self) -> bool {
+        match self {
+            Self::Starting | Self::Down(_) => false,
+            Self::Up(link) => !link.broken.is_cancelled(),
+            Self::Fatal(_) | Self::Closed => true,
+        }
+    }
+}
+
 /// A connection while it lasts.
 pub(crate) struct Link {
     pub(crate) connection: Connection,
@@ -63,7 +74,8 @@ impl Link {
         self.broken.cancel();
     }
 
-    fn reason(&self) -> String {
+    /// Why it was given up.
+    pub(crate) fn reason(&self) -> String {
         self.reason.lock().expect("never poisoned").clone().unwrap_or_else(|| "it was closed".to_owned())
     }
 }
@@ -101,7 +113,7 @@ impl Keeper {
     /// The connection, waited for as long as it takes. An error when it will never be.
     pub(crate) async fn link(&self) -> Result<Arc<Link>, QueueError> {
         let mut state = self.state.clone();
-        match state.wait_for(|state| !matches!(state, State::Starting | State::Down(_))).await.as_deref() {
+        match state.wait_for(State::is_decided).await.as_deref() {
             Ok(State::Up(link)) => Ok(link.clone()),
             Ok(State::Fatal(sentence)) => Err(QueueError::Fatal(sentence.clone())),
             _ => Err(QueueError::Closed),
@@ -117,6 +129,11 @@ impl Keeper {
                 _ => format!("no connection to {} yet", self.address),
             })),
         }
+    }
+
+    /// Whether there is a connection now.
+    pub(crate) fn is_up(&self) -> bool {
+        matches!(&*self.state.borrow(), State::Up(_))
     }
 
     /// Waits until the first tries have shown whether the broker is reachable and lets us in.

@@ -8,7 +8,7 @@ use futures::StreamExt as _;
 use lapin::options::{BasicConsumeOptions, BasicQosOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, Consumer as Deliveries};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{debug, warn};
@@ -40,7 +40,9 @@ pub(crate) struct RabbitConsumer {
 type End = Arc<Mutex<QueueError>>;
 
 impl RabbitConsumer {
-    pub(crate) fn start(
+    /// Returns when the first subscription was tried, unless there is no connection to try it on: so a
+    /// listener hears every notice from then on.
+    pub(crate) async fn start(
         keeper: Arc<Keeper>,
         source: Source,
         prefetch: u16,
@@ -50,9 +52,15 @@ impl RabbitConsumer {
         let prefetch = prefetch.max(1);
         let (sender, deliveries) = mpsc::channel(prefetch.into());
         let (unacked, end) = (Arc::default(), Arc::new(Mutex::new(QueueError::Closed)));
+        let (trying, tried) = oneshot::channel();
+        let connected = keeper.is_up();
         let stop = closing.child_token();
         let pump = Pump { keeper, source, prefetch, clock, sender, unacked: Arc::clone(&unacked), stop: stop.clone() };
-        tokio::spawn(pump.run(Arc::clone(&end)));
+        tokio::spawn(pump.run(Arc::clone(&end), trying));
+        if connected {
+            // Either way it goes on in the background.
+            let _ = timeout(SUBSCRIBE_TIMEOUT, tried).await;
+        }
         Self { deliveries, unacked, end, _stop: stop.drop_guard() }
     }
 }
@@ -89,12 +97,13 @@ struct Pump {
 }
 
 impl Pump {
-    async fn run(self, end: End) {
-        let outcome = self.until_ended().await;
+    async fn run(self, end: End, trying: oneshot::Sender<()>) {
+        let outcome = self.until_ended(trying).await;
         *end.lock().expect("never poisoned") = outcome;
     }
 
-    async fn until_ended(&self) -> QueueError {
+    async fn until_ended(&self, trying: oneshot::Sender<()>) -> QueueError {
+        let mut trying = Some(trying);
         let (mut backoff, mut strikes) = (Backoff::new(self.clock.clone()), Strikes::default());
         loop {
             let link = match self.stop.run_until_cancelled(self.keeper.link()).await {
@@ -102,7 +111,9 @@ impl Pump {
                 Some(Err(error)) => return error,
                 None => return QueueError::Closed,
             };
-            let pause = match self.subscription(&link).await {
+            let subscribed = self.subscription(&link).await;
+            drop(trying.take());
+            let pause = match subscribed {
                 Ok((channel, deliveries)) => {
                     backoff.reset();
                     strikes.forget();

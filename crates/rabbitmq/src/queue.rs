@@ -114,7 +114,7 @@ impl Queue for RabbitQueue {
             return Err(QueueError::Closed);
         }
         let keeper = self.consuming.clone();
-        Ok(Box::new(RabbitConsumer::start(keeper, source, prefetch, self.clock.clone(), &self.closing)))
+        Ok(Box::new(RabbitConsumer::start(keeper, source, prefetch, self.clock.clone(), &self.closing).await))
     }
 
     async fn ping(&self) -> Result<(), QueueError> {

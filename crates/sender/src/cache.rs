@@ -25,9 +25,15 @@ const ENTRIES_MAX: usize = 20_000;
 pub(crate) struct Target {
     pub(crate) endpoint: Endpoint,
     pub(crate) contract: Arc<Contract>,
+    /// How to send, or why that is not possible.
+    pub(crate) way: Result<Way, (ErrorKind, String)>,
+}
+
+/// Where requests go, how they may get there, and how they are signed.
+pub(crate) struct Way {
+    pub(crate) url: Url,
+    pub(crate) reach: Reach,
     pub(crate) signer: Signer,
-    /// The URL and how it may be reached, or why it may not.
-    pub(crate) address: Result<(Url, Reach), (ErrorKind, String)>,
 }
 
 struct Entry {
@@ -131,11 +137,15 @@ impl EndpointCache {
             warn!(endpoint = %endpoint.id, contract = %endpoint.contract, "this process does not know the contract");
             return None;
         };
-        let address = Url::parse(&endpoint.url)
-            .map_err(|error| (ErrorKind::BadUrl, format!("the url cannot be read: {error}")))
-            .and_then(|url| self.policy.check(&url, contract.https_only()).map(|reach| (url, reach)));
-        let signer = Signer::new(&contract, &endpoint.secrets);
-        Some(Arc::new(Target { endpoint, contract, signer, address }))
+        let way = self.way(&endpoint, &contract);
+        Some(Arc::new(Target { endpoint, contract, way }))
+    }
+
+    fn way(&self, endpoint: &Endpoint, contract: &Arc<Contract>) -> Result<Way, (ErrorKind, String)> {
+        let url = Url::parse(&endpoint.url).map_err(|error| (ErrorKind::BadUrl, format!("the url cannot be read: {error}")))?;
+        let reach = self.policy.check(&url, contract.https_only())?;
+        let signer = Signer::new(contract, &endpoint.secrets).map_err(|error| (ErrorKind::Protocol, format!("the secret cannot sign: {error}")))?;
+        Ok(Way { url, reach, signer })
     }
 
     /// Forgets one endpoint.

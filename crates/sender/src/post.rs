@@ -13,7 +13,7 @@ use whimbrel_core::port::Clock;
 use whimbrel_core::signing::Signed;
 use whimbrel_core::{ExecutionId, Timestamp};
 
-use crate::cache::Target;
+use crate::cache::{Target, Way};
 use crate::client::{Clients, classify};
 
 /// Makes the attempt.
@@ -36,10 +36,10 @@ async fn attempt(
     started_at: Timestamp,
     started: Instant,
 ) -> Result<(Reply, Duration), (ErrorKind, String)> {
-    let (url, reach) = target.address.as_ref().map_err(Clone::clone)?;
+    let way = target.way.as_ref().map_err(Clone::clone)?;
     let timeout = target.contract.timeout();
     let deadline = started + timeout;
-    let request = clients.for_reach(*reach).post(url.clone()).headers(headers(target, job, started_at)?).body(job.body.bytes.clone());
+    let request = clients.for_reach(way.reach).post(way.url.clone()).headers(headers(way, job, started_at)?).body(job.body.bytes.clone());
     let response = match timeout_at(deadline, request.send()).await {
         Err(_) => return Err((ErrorKind::Timeout, format!("no status line within {}", humantime(timeout)))),
         Ok(Err(error)) => return Err(classify(&error)),
@@ -52,7 +52,7 @@ async fn attempt(
     Ok((Reply::Response { status, body, retry_after }, duration))
 }
 
-fn headers(target: &Target, job: &Job, at: Timestamp) -> Result<HeaderMap, (ErrorKind, String)> {
+fn headers(way: &Way, job: &Job, at: Timestamp) -> Result<HeaderMap, (ErrorKind, String)> {
     let event = job.body.event.to_string();
     let message = Signed {
         event_id: &event,
@@ -61,11 +61,11 @@ fn headers(target: &Target, job: &Job, at: Timestamp) -> Result<HeaderMap, (Erro
         attempt_at: at,
         body: &job.body.bytes,
     };
-    let headers = target.signer.headers(&message);
+    let headers = way.signer.headers(&message);
     headers
         .into_iter()
         .map(|(name, value)| {
-            let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| unusable(&name))?;
+            let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| unusable(name))?;
             let value = HeaderValue::from_str(&value).map_err(|_| unusable(name.as_str()))?;
             Ok((name, value))
         })

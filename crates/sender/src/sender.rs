@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{info, warn};
+use tracing::warn;
 use whimbrel_core::EndpointId;
 use whimbrel_core::contract::ContractSet;
 use whimbrel_core::message::{Job, decode, v1};
@@ -341,11 +341,12 @@ fn log_attempt(lane: Lane, job: &Job, target: &Target, attempted: &whimbrel_core
     let error = attempted.error().unwrap_or_default();
     metrics::histogram!("whimbrel_attempt_duration_seconds", "contract" => job.contract.to_string())
         .record(attempted.duration.as_secs_f64());
-    info!(
+    tracing::event!(
         target: "whimbrel::attempt",
+        tracing::Level::INFO,
         delivery.id = %job.delivery,
         event.id = %job.body.event,
-        event.type = %job.body.event_type,
+        event.kind = job.body.event_type,
         endpoint.id = %job.endpoint,
         tenant.id = %target.endpoint.tenant,
         contract = %job.contract,
@@ -355,7 +356,7 @@ fn log_attempt(lane: Lane, job: &Job, target: &Target, attempted: &whimbrel_core
         status = attempted.status_code(),
         duration_ms = u64::try_from(attempted.duration.as_millis()).unwrap_or(u64::MAX),
         success = attempted.is_success(),
-        error,
+        error = error,
         "attempt"
     );
 }

@@ -15,7 +15,7 @@ use whimbrel_core::port::{Decision, DeliveryChange, EndpointFacts, Facts, Suspen
 use whimbrel_core::{DeliveryId, EndpointId, Timestamp};
 
 /// How long after a job is due the sweep looks for its delivery.
-pub const SWEEP_GRACE: Duration = Duration::from_mins(10);
+pub(crate) const SWEEP_GRACE: Duration = Duration::from_mins(10);
 
 /// A job to publish after the commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

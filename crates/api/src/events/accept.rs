@@ -44,7 +44,7 @@ impl Checked {
             r#type: self.event.event_type.to_string(),
             occurred_at_us: self.occurred_at.as_micros(),
             trace: trace_to_wire(trace),
-            data: String::from(Box::<str>::from(self.event.data)).into(),
+            data: self.event.data,
             ..v1::Event::default()
         }
     }

@@ -41,11 +41,11 @@ pub(crate) struct EventTypeView {
     responses((status = 200, description = "The catalogue of the tenant's contract", body = EventTypeList))
 )]
 pub(crate) async fn list_event_types(State(state): State<ApiState>, caller: Caller) -> Answer<Json<EventTypeList>> {
-    let catalogue = caller.contract(&state)?.catalogue();
+    let contract = caller.contract(&state)?;
     let view = |entry: &whimbrel_core::contract::CatalogueEntry| EventTypeView {
-        name: entry.name.to_string(),
+        name: entry.event_type.to_string(),
         description: entry.description.clone(),
     };
-    let event_types = catalogue.types.iter().map(view).collect();
-    Ok(Json(EventTypeList { event_types, closed: catalogue.closed, next_cursor: None }))
+    let event_types = contract.catalogue().iter().map(view).collect();
+    Ok(Json(EventTypeList { event_types, closed: contract.catalogue_is_closed(), next_cursor: None }))
 }

@@ -57,7 +57,7 @@ impl NewEvent {
         Ok(IncomingEvent {
             tenant: self.tenant,
             event_type: event_type(&self.event_type)?,
-            data: self.data,
+            data: String::from(Box::<str>::from(self.data)).into(),
             occurred_at: self.occurred_at,
             key,
             trace: TraceContext::default(),

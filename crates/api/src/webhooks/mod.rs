@@ -8,7 +8,6 @@ mod events;
 mod list;
 mod read;
 mod rotate;
-mod secret;
 mod test;
 mod update;
 mod url;

@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use serde::Serialize;
 use utoipa::ToSchema;
+use whimbrel_core::contract::TEST_EVENT;
 use whimbrel_core::endpoint::Endpoint;
 use whimbrel_core::message::{id_bytes, trace_to_wire, v1};
 use whimbrel_core::{DeliveryId, EndpointId, EventId, Timestamp};
@@ -17,9 +18,6 @@ use crate::outlet::publish_events;
 use crate::problem::{Answer, Problem, ProblemBody};
 use crate::state::ApiState;
 use crate::trace::trace_of;
-
-/// The test event's type, in every contract.
-const TEST_EVENT: &str = "webhook.test";
 
 /// A test on its way.
 #[derive(Debug, Serialize, ToSchema)]

@@ -71,7 +71,7 @@ mod tests {
 
     fn settings(allow_http: bool, networks: &[&str]) -> Settings {
         let allow_networks = networks.iter().map(|text| text.parse().expect("a network")).collect();
-        Settings { allow_http, allow_networks, ..Settings::new("key") }
+        Settings { allow_http, allow_networks, ..Settings::new(None) }
     }
 
     #[test]

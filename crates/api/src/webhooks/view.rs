@@ -4,6 +4,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use whimbrel_core::EndpointId;
 use whimbrel_core::endpoint::{Endpoint, EndpointStatus};
+use whimbrel_core::secret::{SecretPair, parse_ed25519, public_key};
 
 use crate::text;
 
@@ -24,7 +25,7 @@ pub(crate) struct WebhookView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false, nullable = false)]
     secret: Option<String>,
-    /// The key that receivers verify with, where the secret is a private key.
+    /// The Ed25519 key that receivers can verify with, where the webhook has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false, nullable = false)]
     public_key: Option<String>,
@@ -72,7 +73,7 @@ impl WebhookView {
             url: endpoint.url.clone(),
             events: endpoint.events.iter().map(ToString::to_string).collect(),
             secret: None,
-            public_key: endpoint.secrets.current.public_text(),
+            public_key: public_key_of(&endpoint.secrets),
             active: endpoint.status.is_active(),
             created_at: text::whole_seconds(endpoint.created_at),
             status,
@@ -87,4 +88,8 @@ impl WebhookView {
     pub(super) fn with_secret(endpoint: &Endpoint) -> Self {
         Self { secret: Some(endpoint.secrets.current.expose().to_owned()), ..Self::new(endpoint) }
     }
+}
+
+fn public_key_of(secrets: &SecretPair) -> Option<String> {
+    secrets.ed25519.as_ref().and_then(parse_ed25519).map(|key| public_key(&key))
 }

@@ -1,132 +1,93 @@
-//! Headers and signatures as data.
+//! The headers of a request, besides the signature's.
 
 use serde::Deserialize;
 
-/// Where a header's value comes from.
+use super::check::{Invalid, ensure, header_name, header_value};
+
+/// The headers of a request, besides the signature's.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum HeaderValue {
-    /// The event's id.
+pub struct Headers {
+    user_agent: String,
+    content_type: String,
+    fields: Vec<HeaderField>,
+}
+
+/// One header.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HeaderField {
+    /// Its name.
+    pub name: String,
+    /// What it holds.
+    pub value: HeaderSource,
+}
+
+/// What a header holds.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HeaderSource {
+    /// The event's id: the same on every attempt and replay.
     EventId,
     /// The event's type.
     EventType,
-    /// When the event happened, seconds since the epoch: the same on every attempt.
-    EventTimestamp,
-    /// When this attempt is made, seconds since the epoch.
-    AttemptTimestamp,
-    /// These words.
+    /// Unix seconds when the event happened: the same on every attempt.
+    EventTimestampUnix,
+    /// Unix seconds of this attempt.
+    AttemptTimestampUnix,
+    /// Always this.
     Literal(String),
 }
 
-/// A piece of a template.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Part {
-    /// These words.
-    Text(String),
-    /// The event's id.
-    Id,
-    /// When this attempt is made, seconds since the epoch.
-    Timestamp,
-    /// The body.
-    Body,
-    /// A signature.
-    Signature,
+impl Headers {
+    /// `User-Agent`.
+    pub fn user_agent(&self) -> &str {
+        &self.user_agent
+    }
+
+    /// `Content-Type`.
+    pub fn content_type(&self) -> &str {
+        &self.content_type
+    }
+
+    /// The others, in order.
+    pub fn fields(&self) -> &[HeaderField] {
+        &self.fields
+    }
+
+    /// The header that carries `source`.
+    pub fn carrying(&self, source: &HeaderSource) -> Option<&str> {
+        self.fields.iter().find(|field| field.value == *source).map(|field| field.name.as_str())
+    }
 }
 
-/// Words with placeholders: `{id}`, `{timestamp}`, `{body}`, `{signature}`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Template(Vec<Part>);
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawHeaders {
+    user_agent: String,
+    content_type: String,
+    #[serde(default)]
+    fields: Vec<HeaderField>,
+}
 
-impl Template {
-    /// Reads a template; `None` for an unknown or unclosed placeholder.
-    pub fn parse(text: &str) -> Option<Self> {
-        let mut parts = Vec::new();
-        let mut rest = text;
-        while let Some(open) = rest.find('{') {
-            let close = open + rest[open..].find('}')?;
-            if open > 0 {
-                parts.push(Part::Text(rest[..open].to_owned()));
-            }
-            parts.push(match &rest[open + 1..close] {
-                "id" => Part::Id,
-                "timestamp" => Part::Timestamp,
-                "body" => Part::Body,
-                "signature" => Part::Signature,
-                _ => return None,
-            });
-            rest = &rest[close + 1..];
+impl RawHeaders {
+    pub(super) fn check(self) -> Result<Headers, Invalid> {
+        let user_agent = self.user_agent.replace("{version}", env!("CARGO_PKG_VERSION"));
+        ensure(!user_agent.contains(['{', '}']), "headers.user_agent", "knows no placeholder but {version}")?;
+        let mut fields = Vec::with_capacity(self.fields.len());
+        for (place, field) in self.fields.into_iter().enumerate() {
+            let name = header_name(&format!("headers.fields[{place}].name"), field.name)?;
+            let value = match field.value {
+                HeaderSource::Literal(text) => {
+                    HeaderSource::Literal(header_value(&format!("headers.fields[{place}].value.literal"), text)?)
+                }
+                source => source,
+            };
+            fields.push(HeaderField { name, value });
         }
-        if !rest.is_empty() {
-            parts.push(Part::Text(rest.to_owned()));
-        }
-        Some(Self(parts))
+        Ok(Headers {
+            user_agent: header_value("headers.user_agent", user_agent)?,
+            content_type: header_value("headers.content_type", self.content_type)?,
+            fields,
+        })
     }
-
-    /// The pieces in order.
-    pub fn parts(&self) -> &[Part] {
-        &self.0
-    }
-
-    /// Whether a placeholder is used.
-    pub fn has(&self, part: &Part) -> bool {
-        self.0.contains(part)
-    }
-}
-
-/// How an HMAC is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Encoding {
-    /// Lower-case hexadecimal.
-    Hex,
-    /// Base64 with padding.
-    Base64,
-}
-
-/// How a secret becomes an HMAC key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum KeyForm {
-    /// Its UTF-8 bytes, prefix and all.
-    Utf8,
-    /// The base64-decoded bytes after the secret's prefix.
-    Base64AfterPrefix,
-}
-
-/// The layout of the signature header.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SignatureForm {
-    /// Written once, in front: `t={timestamp},` for example.
-    pub prefix: Template,
-    /// Written for each signature: `v1={signature}`.
-    pub each: Template,
-    /// Between signatures.
-    pub separator: String,
-}
-
-/// Where the old secret's signature goes while both are valid.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Rotation {
-    /// Beside the new one.
-    SameHeader,
-    /// Into a header of its own.
-    OwnHeader(String),
-}
-
-/// How bodies are signed: HMAC-SHA256, and optionally Ed25519 beside it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SignatureRule {
-    /// The header.
-    pub header: String,
-    /// What is signed.
-    pub content: Template,
-    /// The key.
-    pub key: KeyForm,
-    /// The encoding.
-    pub encoding: Encoding,
-    /// The header's layout.
-    pub form: SignatureForm,
-    /// During a rotation.
-    pub rotation: Rotation,
-    /// The layout of an Ed25519 signature in the same header, where the contract knows them.
-    pub ed25519: Option<Template>,
 }

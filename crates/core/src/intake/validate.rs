@@ -51,6 +51,7 @@ pub fn render_within(
     render(contract, &id.to_string(), event_type.as_str(), occurred_at, data).map_err(|error| match &error {
         RenderError::NotJson(_) => Rejection::new("not_json", "/data", error.to_string()),
         RenderError::TooLarge { .. } => Rejection::new("oversize", "/data", error.to_string()),
+        RenderError::Time => Rejection::new("bad_time", "/occurred_at", error.to_string()),
     })
 }
 
@@ -59,7 +60,7 @@ fn check_type(contract: &Contract, event_type: &EventType) -> Result<(), Rejecti
         let message = format!("`{event_type}` is one of Whimbrel's own event types and cannot be published");
         return Err(Rejection::new("reserved_type", "/type", message));
     }
-    if contract.accepts_type(event_type) {
+    if contract.catalogue().allows(event_type) {
         return Ok(());
     }
     let name = contract.name();

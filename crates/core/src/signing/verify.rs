@@ -1,165 +1,178 @@
-//! What a receiver does: whether a request's headers hold. For `whimbrel verify` and `whimbrel listen`.
+//! Verifying a request as a receiver does, for `whimbrel verify` and `whimbrel listen`.
 
 use std::time::Duration;
 
-use data_encoding::BASE64;
-use ed25519_dalek::{Signature, Verifier as _, VerifyingKey};
 use hmac::Mac;
-use subtle::ConstantTimeEq;
 
-use super::headers::{Signed, content, encode, keyed};
-use crate::contract::{Contract, HeaderValue, Part, Template};
-use crate::secret::Secret;
+use super::{PublicKey, keyed, mac, pieces};
+use crate::contract::{Contract, HeaderSource, OldSignature, Piece};
+use crate::secret::{Secret, SecretError};
 use crate::time::Timestamp;
 
-/// Why a request is not accepted. Never holds a secret or an expected signature.
+/// More signatures in one header than this are not looked at.
+const ITEMS_MAX: usize = 16;
+
+/// What a receiver verifies with.
+#[derive(Debug, Clone, Copy)]
+pub enum Keys<'a> {
+    /// Any one of these secrets suffices.
+    Secrets(&'a [Secret]),
+    /// The endpoint's public key.
+    Public(&'a PublicKey),
+}
+
+/// Why a request is not to be trusted. Names headers, never a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum VerifyError {
-    /// A header is not there.
-    #[error("the header {0} is missing")]
-    Missing(String),
-    /// A header cannot be read.
-    #[error("the header {0} does not have the contract's form")]
-    Malformed(String),
-    /// The request is too old, or from the future.
-    #[error("the timestamp {at} is {away:?} away from now, more than the {tolerance:?} allowed")]
-    Stale {
-        /// As signed, seconds since the epoch.
-        at: i64,
-        /// From now.
-        away: Duration,
-        /// What is allowed.
-        tolerance: Duration,
+    /// A header that the contract needs.
+    #[error("the header `{0}` is missing")]
+    MissingHeader(String),
+    /// A header of another form.
+    #[error("the header `{header}` does not hold {expected}")]
+    MalformedHeader {
+        /// Which header.
+        header: String,
+        /// What the contract puts there.
+        expected: &'static str,
     },
-    /// No signature fits.
-    #[error("no signature in {0} fits body and secret: the body was changed, or the secret is another one")]
-    Mismatch(String),
+    /// Signed too long ago.
+    #[error("the timestamp in `{header}` is {by_secs} s old, {tolerance_secs} s are allowed; was the request replayed, or is a clock wrong?")]
+    TooOld {
+        /// Where the timestamp stands.
+        header: String,
+        /// Its age.
+        by_secs: i64,
+        /// What was allowed.
+        tolerance_secs: u64,
+    },
+    /// Signed in the future.
+    #[error("the timestamp in `{header}` is {by_secs} s ahead, {tolerance_secs} s are allowed; is a clock wrong?")]
+    TooNew {
+        /// Where the timestamp stands.
+        header: String,
+        /// How far ahead.
+        by_secs: i64,
+        /// What was allowed.
+        tolerance_secs: u64,
+    },
+    /// The signature is another secret's or another body's.
+    #[error("no signature in `{header}` matches: another secret, or the body or a signed header was changed on the way")]
+    Mismatch {
+        /// The signature header.
+        header: String,
+    },
+    /// The contract has no Ed25519 signatures.
+    #[error("the contract `{0}` has no Ed25519 signatures: verify with the secret")]
+    NoEd25519(String),
+    /// What was given cannot be a secret of this contract.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
 }
 
-/// What a receiver holds: a secret, a public key, or both.
-#[derive(Debug, Clone, Default)]
-pub struct Keys {
-    /// For HMAC signatures.
-    pub secrets: Vec<Secret>,
-    /// For Ed25519 signatures.
-    pub public_key: Option<VerifyingKey>,
-}
-
-/// Checks a request under a contract. `header` looks names up in any case; `now` and `tolerance` apply
-/// where the contract signs a timestamp. One fitting signature is enough.
-pub fn verify<'h>(
+/// Verifies a request's signature and, where the contract signs one, its timestamp.
+///
+/// `header` looks a header up by name, whatever the case.
+pub fn verify<'a>(
     contract: &Contract,
-    keys: &Keys,
-    header: &dyn Fn(&str) -> Option<&'h str>,
+    keys: Keys<'_>,
+    header: &dyn Fn(&str) -> Option<&'a str>,
     body: &[u8],
     now: Timestamp,
     tolerance: Duration,
 ) -> Result<(), VerifyError> {
-    let rule = contract.signature();
-    let value = header(&rule.header).ok_or_else(|| VerifyError::Missing(rule.header.clone()))?;
-    let event_id = find(contract, &HeaderValue::EventId, header);
-    let at = match timestamp(contract, header, value)? {
-        Some(at) => {
-            let away = Timestamp::from_secs(at).since(now).max(now.since(Timestamp::from_secs(at)));
-            if away > tolerance {
-                return Err(VerifyError::Stale { at, away, tolerance });
-            }
-            Timestamp::from_secs(at)
+    let signature = contract.signature();
+    let need = |name: &str| header(name).ok_or_else(|| VerifyError::MissingHeader(name.to_owned()));
+    let value = need(signature.header())?;
+    let id = match contract.headers().carrying(&HeaderSource::EventId) {
+        Some(name) if signature.content().contains(&Piece::Id) => need(name)?,
+        _ => "",
+    };
+    let timestamp = if signature.covers_timestamp() {
+        let (name, text) = signed_timestamp(contract, value, &need)?;
+        check_age(name, text, now, tolerance)?;
+        text
+    } else {
+        ""
+    };
+    let old = match contract.rotation().old() {
+        OldSignature::Header(name) => header(name),
+        OldSignature::SameHeader => None,
+    };
+    let content = || pieces(contract, id, timestamp, body);
+    let matches = match keys {
+        Keys::Secrets(secrets) => matches_secret(contract, secrets, [Some(value), old], content)?,
+        Keys::Public(key) => matches_public(contract, key, value, content)?,
+    };
+    if matches { Ok(()) } else { Err(VerifyError::Mismatch { header: signature.header().to_owned() }) }
+}
+
+fn signed_timestamp<'c, 'a: 'c>(
+    contract: &'c Contract,
+    value: &'a str,
+    need: &dyn Fn(&str) -> Result<&'a str, VerifyError>,
+) -> Result<(&'c str, &'a str), VerifyError> {
+    let signature = contract.signature();
+    let Some(lead) = signature.lead() else {
+        let name = contract.headers().carrying(&HeaderSource::AttemptTimestampUnix);
+        let name = name.expect("parsing holds that a signed timestamp is sent");
+        return Ok((name, need(name)?));
+    };
+    let text = value.split(signature.separator()).find_map(|part| lead.read(part.trim()));
+    let malformed = || VerifyError::MalformedHeader {
+        header: signature.header().to_owned(),
+        expected: "a timestamp before the signature",
+    };
+    Ok((signature.header(), text.ok_or_else(malformed)?))
+}
+
+fn check_age(header: &str, text: &str, now: Timestamp, tolerance: Duration) -> Result<(), VerifyError> {
+    let header = || header.to_owned();
+    let at: i64 =
+        text.parse().map_err(|_| VerifyError::MalformedHeader { header: header(), expected: "a timestamp in Unix seconds" })?;
+    let age = now.as_secs().saturating_sub(at);
+    let tolerance_secs = tolerance.as_secs();
+    if age.unsigned_abs() <= tolerance_secs {
+        Ok(())
+    } else if age > 0 {
+        Err(VerifyError::TooOld { header: header(), by_secs: age, tolerance_secs })
+    } else {
+        Err(VerifyError::TooNew { header: header(), by_secs: age.saturating_neg(), tolerance_secs })
+    }
+}
+
+fn parts<'a>(contract: &Contract, value: &'a str) -> Vec<&'a str> {
+    match contract.signature().separator() {
+        "" => vec![value],
+        separator => value.split(separator).map(str::trim).take(ITEMS_MAX).collect(),
+    }
+}
+
+fn matches_secret<'p, I: Iterator<Item = &'p [u8]>>(
+    contract: &Contract,
+    secrets: &[Secret],
+    values: [Option<&str>; 2],
+    content: impl Fn() -> I,
+) -> Result<bool, VerifyError> {
+    let signature = contract.signature();
+    let items = values.into_iter().flatten().flat_map(|value| parts(contract, value));
+    let decode = |part| signature.item().read(part).and_then(|text| signature.encoding().decode(text));
+    let given: Vec<Vec<u8>> = items.filter_map(decode).collect();
+    for secret in secrets {
+        let expected = mac(&keyed(contract, secret)?, content());
+        if given.iter().any(|given| expected.clone().verify_slice(given).is_ok()) {
+            return Ok(true);
         }
-        None => now,
-    };
-    if rule.content.has(&Part::Id) && event_id.is_none() {
-        return Err(VerifyError::Missing(name_of(contract, &HeaderValue::EventId)));
     }
-    let message = Signed { event_id: event_id.unwrap_or_default(), event_type: "", event_at: at, attempt_at: at, body };
-    let found = signatures(contract, value, &message);
-    let hmac = keys.secrets.iter().any(|secret| {
-        let mut mac = keyed(rule, contract, secret);
-        content(&rule.content, &message, &mut |bytes| mac.update(bytes));
-        let expected = encode(rule.encoding, &mac.finalize().into_bytes());
-        found.hmac.iter().fold(false, |fits, given| fits | bool::from(given.as_bytes().ct_eq(expected.as_bytes())))
-    });
-    let ed25519 = keys.public_key.as_ref().is_some_and(|key| {
-        let mut signed = Vec::new();
-        content(&rule.content, &message, &mut |bytes| signed.extend_from_slice(bytes));
-        found.ed25519.iter().any(|given| fits(key, &signed, given))
-    });
-    if hmac || ed25519 { Ok(()) } else { Err(VerifyError::Mismatch(rule.header.clone())) }
+    Ok(false)
 }
 
-fn fits(key: &VerifyingKey, signed: &[u8], given: &str) -> bool {
-    let signature = BASE64.decode(given.as_bytes()).ok().and_then(|bytes| Signature::from_slice(&bytes).ok());
-    signature.is_some_and(|signature| key.verify(signed, &signature).is_ok())
-}
-
-fn find<'h>(contract: &Contract, source: &HeaderValue, header: &dyn Fn(&str) -> Option<&'h str>) -> Option<&'h str> {
-    contract.headers().iter().find(|(_, value)| value == source).and_then(|(name, _)| header(name))
-}
-
-fn name_of(contract: &Contract, source: &HeaderValue) -> String {
-    contract.headers().iter().find(|(_, value)| value == source).map_or_else(String::new, |(name, _)| name.clone())
-}
-
-/// The signed timestamp: from the signature header's own prefix, or from the header the contract sends
-/// it in; `None` when the contract signs none.
-fn timestamp<'h>(contract: &Contract, header: &dyn Fn(&str) -> Option<&'h str>, value: &str) -> Result<Option<i64>, VerifyError> {
-    let rule = contract.signature();
-    if !rule.content.has(&Part::Timestamp) {
-        return Ok(None);
-    }
-    let text = match placeholder(&rule.form.prefix, value) {
-        Some(text) => text,
-        None => find(contract, &HeaderValue::AttemptTimestamp, header)
-            .ok_or_else(|| VerifyError::Missing(name_of(contract, &HeaderValue::AttemptTimestamp)))?,
-    };
-    text.parse().map(Some).map_err(|_| VerifyError::Malformed(rule.header.clone()))
-}
-
-/// What stands for `{timestamp}` in a value that begins like the template.
-fn placeholder<'v>(template: &Template, value: &'v str) -> Option<&'v str> {
-    let place = template.parts().iter().position(|part| *part == Part::Timestamp)?;
-    let words = |part: Option<&Part>| match part {
-        Some(Part::Text(text)) => text.clone(),
-        _ => String::new(),
-    };
-    let before = if place == 0 { String::new() } else { words(template.parts().first()) };
-    let rest = value.strip_prefix(&before)?;
-    let after = words(template.parts().get(place + 1));
-    let end = if after.is_empty() { rest.len() } else { rest.find(&after)? };
-    Some(&rest[..end])
-}
-
-struct Found<'v> {
-    hmac: Vec<&'v str>,
-    ed25519: Vec<&'v str>,
-}
-
-/// The signatures in the header, by the templates' words around them.
-fn signatures<'v>(contract: &Contract, value: &'v str, message: &Signed<'_>) -> Found<'v> {
-    let rule = contract.signature();
-    let stamp = message.attempt_at.as_secs().to_string();
-    let prefix: String = rule
-        .form
-        .prefix
-        .parts()
-        .iter()
-        .map(|part| match part {
-            Part::Text(text) => text.as_str(),
-            Part::Timestamp => stamp.as_str(),
-            _ => "",
-        })
-        .collect();
-    let rest = value.strip_prefix(&prefix).unwrap_or(value);
-    let pieces: Vec<&str> = if rule.form.separator.is_empty() { vec![rest] } else { rest.split(rule.form.separator.as_str()).collect() };
-    let within = |template: &Template| pieces.iter().filter_map(|piece| strip(template, piece)).collect();
-    Found { hmac: within(&rule.form.each), ed25519: rule.ed25519.as_ref().map(within).unwrap_or_default() }
-}
-
-/// A piece without the template's words around its signature.
-fn strip<'v>(template: &Template, piece: &'v str) -> Option<&'v str> {
-    let place = template.parts().iter().position(|part| *part == Part::Signature)?;
-    let words = |parts: &[Part]| -> String {
-        parts.iter().filter_map(|part| if let Part::Text(text) = part { Some(text.as_str()) } else { None }).collect()
-    };
-    piece.strip_prefix(&words(&template.parts()[..place]))?.strip_suffix(&words(&template.parts()[place + 1..]))
+fn matches_public<'p, I: Iterator<Item = &'p [u8]>>(
+    contract: &Contract,
+    key: &PublicKey,
+    value: &str,
+    content: impl Fn() -> I,
+) -> Result<bool, VerifyError> {
+    let item = contract.signature().ed25519_item().ok_or_else(|| VerifyError::NoEd25519(contract.name().to_string()))?;
+    let message: Vec<u8> = content().flatten().copied().collect();
+    Ok(parts(contract, value).into_iter().filter_map(|part| item.read(part)).any(|text| key.verifies(&message, text)))
 }

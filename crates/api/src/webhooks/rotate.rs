@@ -1,0 +1,117 @@
+//! `POST /v1/webhooks/{id}/rotate-secret`
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use whimbrel_core::EndpointId;
+use whimbrel_core::endpoint::Endpoint;
+use whimbrel_core::port::EndpointChange;
+
+use super::TAG;
+use super::create::secret;
+use super::read::{existing, unknown};
+use crate::auth::Caller;
+use crate::extract::{ApiJson, Id};
+use crate::outlet::announce;
+use crate::problem::{Answer, FieldError, Problem, ProblemBody};
+use crate::state::ApiState;
+
+/// How long the old secret signs too, when the caller does not say.
+const OVERLAP_DEFAULT: Duration = Duration::from_hours(24);
+/// And at most.
+const OVERLAP_MAX: Duration = Duration::from_hours(7 * 24);
+
+/// How to rotate.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RotateSecret {
+    /// Your own new secret, in the form that the tenant's contract asks for. Left out, one is made.
+    #[schema(max_length = 512)]
+    secret: Option<String>,
+    /// How long the old secret signs beside the new one: `0s` to `7d`.
+    #[schema(default = "24h", example = "24h")]
+    overlap: Option<String>,
+}
+
+/// A rotated secret. This is the only answer that ever shows it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct RotatedSecret {
+    /// The webhook.
+    #[schema(value_type = String, example = "hook_01jb3h2k9fe8yaw3cvj6s5n7qt")]
+    id: EndpointId,
+    /// The new secret.
+    secret: String,
+    /// Until when the old secret signs too.
+    #[schema(format = DateTime)]
+    previous_valid_until: String,
+    /// Whether an older secret, whose overlap had not ended, stopped signing at once: two sign at most.
+    dropped_oldest: bool,
+}
+
+/// Rotate a webhook's secret
+///
+/// Requests are signed with both secrets until the overlap ends. At most two sign: a second rotation
+/// within the overlap drops the oldest and says so.
+#[utoipa::path(
+    post,
+    path = "/v1/webhooks/{id}/rotate-secret",
+    tag = TAG,
+    params(("id" = String, Path, description = "The webhook's id")),
+    request_body = RotateSecret,
+    responses(
+        (status = 200, description = "The new secret", body = RotatedSecret),
+        (status = 404, description = "No such webhook", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 422, description = "A field is invalid", body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn rotate_secret(
+    State(state): State<ApiState>,
+    caller: Caller,
+    Id(id): Id<EndpointId>,
+    ApiJson(body): ApiJson<RotateSecret>,
+) -> Answer<Json<RotatedSecret>> {
+    let contract = caller.contract(&state)?;
+    let new = secret(contract, body.secret.as_deref(), state.clock.as_ref()).map_err(|error| Problem::invalid(vec![error]))?;
+    let overlap = overlap(body.overlap.as_deref()).map_err(|error| Problem::invalid(vec![error]))?;
+    let endpoint = existing(&state, &caller.tenant.id, id).await?;
+    let now = state.clock.now();
+    let until = now + overlap;
+    let (secrets, dropped_oldest) = endpoint.secrets.rotated(new, now, until);
+    let view = RotatedSecret {
+        id,
+        secret: secrets.current.expose().to_owned(),
+        previous_valid_until: until.to_string(),
+        dropped_oldest,
+    };
+    let change = EndpointChange { secrets: Some(secrets), ..EndpointChange::default() };
+    let changed: Endpoint = state.store.update_endpoint(&caller.tenant.id, id, &change).await?.ok_or_else(|| unknown(id))?;
+    tracing::info!(tenant = %caller.tenant.id, endpoint = %id, dropped_oldest, "secret rotated");
+    announce(&state, &changed).await;
+    Ok(Json(view))
+}
+
+fn overlap(text: Option<&str>) -> Result<Duration, FieldError> {
+    let Some(text) = text else { return Ok(OVERLAP_DEFAULT) };
+    let parsed = humantime::parse_duration(text);
+    parsed.ok().filter(|overlap| *overlap <= OVERLAP_MAX).ok_or_else(|| {
+        FieldError::new("/overlap", format!("`{text}` is not a duration from 0s to 7d, such as 24h"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_overlap_is_a_day_or_what_is_asked_for_up_to_a_week() {
+        assert_eq!(overlap(None), Ok(Duration::from_hours(24)));
+        assert_eq!(overlap(Some("0s")), Ok(Duration::ZERO));
+        assert_eq!(overlap(Some("7d")), Ok(OVERLAP_MAX));
+        for text in ["", "8d", "-1h", "24", "soon", "999999999999999999999y"] {
+            assert!(overlap(Some(text)).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Incoming events → events that are accepted: tenant, contract, idempotency key, rendered body.
+
+use std::time::Duration;
+
+use whimbrel_core::contract::{Contract, ContractSet};
+use whimbrel_core::event::Event;
+use whimbrel_core::intake::{Window, content_hash, render_within, validate};
+use whimbrel_core::port::{Claim, Claimed, Clock, Intake, StoreError};
+use whimbrel_core::problem::Rejection;
+use whimbrel_core::{EventId, Timestamp};
+
+use crate::directory::Tenants;
+use crate::read::Incoming;
+
+/// How long an idempotency key is held (rule 6).
+const KEY_LIFE: Duration = Duration::from_hours(7 * 24);
+
+/// An event with the id it would get, and what became of it so far.
+type Candidate = Result<Event, Rejection>;
+
+/// Checks each against its tenant's contract and renders its body.
+pub(crate) fn check(
+    incoming: &[Result<Incoming, Rejection>],
+    tenants: &Tenants,
+    contracts: &ContractSet,
+    retention: Duration,
+    clock: &dyn Clock,
+) -> Vec<Candidate> {
+    let window = Window { now: clock.now(), retention };
+    let check = |incoming: &Result<Incoming, Rejection>| {
+        let incoming = incoming.as_ref().map_err(Clone::clone)?;
+        let Some((head, _)) = tenants.get(&incoming.tenant) else {
+            return Err(Rejection::new("unknown_tenant", "/tenant", format!("there is no tenant `{}`", incoming.tenant)));
+        };
+        let Some(contract) = contracts.get(&head.contract) else {
+            let message = format!("the contract `{}` of the tenant `{}` is not loaded", head.contract, head.id);
+            return Err(Rejection::new("unknown_contract", "", message));
+        };
+        event(incoming, contract, window, clock)
+    };
+    incoming.iter().map(check).collect()
+}
+
+fn event(incoming: &Incoming, contract: &Contract, window: Window, clock: &dyn Clock) -> Result<Event, Rejection> {
+    let event = &incoming.event;
+    let occurred_at = event.occurred_at.unwrap_or(window.now);
+    // The API has checked its own already; a test event is not even publishable by others.
+    let id = incoming.id.unwrap_or_else(|| EventId::generate(window.now, clock.random10()));
+    let rendered = match incoming.id {
+        Some(_) => render_within(contract, id, &event.event_type, occurred_at, &event.data)?,
+        None => validate(contract, id, &event.event_type, &event.data, occurred_at, window)?,
+    };
+    Ok(Event {
+        id,
+        tenant: incoming.tenant.clone(),
+        event_type: event.event_type.clone(),
+        occurred_at,
+        body: rendered.body,
+        data_range: rendered.data_range,
+        trace: event.trace.clone(),
+        only_endpoint: incoming.only_endpoint,
+    })
+}
+
+/// Claims the keys of upstream's own events: a repeat takes the id of its first time (and is rendered
+/// again, for the id may stand in the body); other content under a used key is rejected.
+pub(crate) async fn claim(
+    store: &dyn Intake,
+    incoming: &[Result<Incoming, Rejection>],
+    candidates: &mut [Candidate],
+    tenants: &Tenants,
+    contracts: &ContractSet,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let mut places = Vec::new();
+    let mut claims = Vec::new();
+    for (place, (incoming, candidate)) in incoming.iter().zip(candidates.iter()).enumerate() {
+        if let (Ok(Incoming { event, tenant, .. }), Ok(accepted)) = (incoming, candidate)
+            && let Some(key) = &event.key
+        {
+            places.push(place);
+            claims.push(Claim {
+                tenant: tenant.clone(),
+                key_hash: key.hash(),
+                content_hash: content_hash(&event.event_type, &event.data),
+                event: accepted.id,
+                expires_at: now + KEY_LIFE,
+            });
+        }
+    }
+    if claims.is_empty() {
+        return Ok(());
+    }
+    let claimed = store.claim(&claims, now).await?;
+    for (place, claimed) in places.into_iter().zip(claimed) {
+        match claimed {
+            Claimed::Fresh => {}
+            Claimed::Repeat(id) => candidates[place] = renamed(&incoming[place], id, tenants, contracts, now),
+            Claimed::Conflict => {
+                let message = "the same id came before with another type or other data";
+                candidates[place] = Err(Rejection::new("conflict", "", message));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn renamed(
+    incoming: &Result<Incoming, Rejection>,
+    id: EventId,
+    tenants: &Tenants,
+    contracts: &ContractSet,
+    now: Timestamp,
+) -> Candidate {
+    let incoming = incoming.as_ref().map_err(Clone::clone)?;
+    let event = &incoming.event;
+    let contract = tenants.get(&incoming.tenant).and_then(|(head, _)| contracts.get(&head.contract));
+    let contract = contract.ok_or_else(|| Rejection::new("unknown_contract", "", "the tenant's contract is not loaded"))?;
+    let occurred_at = event.occurred_at.unwrap_or(now);
+    let rendered = render_within(contract, id, &event.event_type, occurred_at, &event.data)?;
+    Ok(Event {
+        id,
+        tenant: incoming.tenant.clone(),
+        event_type: event.event_type.clone(),
+        occurred_at,
+        body: rendered.body,
+        data_range: rendered.data_range,
+        trace: event.trace.clone(),
+        only_endpoint: incoming.only_endpoint,
+    })
+}

@@ -1,0 +1,254 @@
+//! The loop: a batch of events, one transaction, the first jobs, the ack.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tracing::{error, warn};
+use whimbrel_core::TenantId;
+use whimbrel_core::contract::ContractSet;
+use whimbrel_core::event::Event;
+use whimbrel_core::id::PackId;
+use whimbrel_core::message::{PROTOBUF, encode_jobs};
+use whimbrel_core::port::{
+    Accepted, Clock, Consumer, Fanout, Lane, Message, Publisher, Queue, QueueError, Received, Route, Source, Store, StoreError,
+};
+use whimbrel_core::problem::Rejection;
+
+use crate::admit::{check, claim};
+use crate::directory::{Directory, Tenants};
+use crate::fanout::{fanout, jobs};
+use crate::read::{Incoming, read};
+
+/// Events taken at once.
+const BATCH_MAX: usize = 256;
+/// Unacked events: two batches.
+const PREFETCH: u16 = 512;
+/// Deliveries written in one transaction, unless a single event has more (rule 21).
+const DELIVERIES_MAX: usize = 4096;
+const BACKOFF_MAX: Duration = Duration::from_secs(2);
+
+/// What ingest works with.
+#[derive(Clone)]
+pub struct Ingest {
+    /// Tenants, subscriptions, events.
+    pub store: Arc<dyn Store>,
+    /// Where events come from and jobs go.
+    pub queue: Arc<dyn Queue>,
+    /// What receivers see.
+    pub contracts: Arc<ContractSet>,
+    /// Time and randomness.
+    pub clock: Arc<dyn Clock>,
+    /// How long the log is kept: older events are refused (rule 28).
+    pub retention: Duration,
+}
+
+/// A batch between its receipt and its ack.
+struct Batch {
+    received: Vec<Received>,
+    incoming: Vec<Result<Incoming, Rejection>>,
+}
+
+/// Consumes events until `stop` is cancelled. Only a fatal error of the queue ends it earlier.
+pub async fn run(ingest: Ingest, stop: CancellationToken) -> Result<(), QueueError> {
+    let mut consumer = ingest.queue.consume(Source::Events, PREFETCH).await?;
+    let publisher = ingest.queue.publisher();
+    let mut directory = Directory::default();
+    loop {
+        let received = tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            received = consumer.receive(BATCH_MAX) => received,
+        };
+        let handled = match received {
+            Ok(received) => ingest.batch(&*publisher, &*consumer, &mut directory, received, &stop).await,
+            Err(error) => Err(error),
+        };
+        match handled {
+            Ok(()) => {}
+            Err(QueueError::Closed) => return Ok(()),
+            Err(error @ QueueError::Fatal(_)) => return Err(error),
+            Err(error) => {
+                warn!(%error, "events were not acked and will come again");
+                tokio::select! {
+                    () = stop.cancelled() => return Ok(()),
+                    () = tokio::time::sleep(Duration::from_millis(200)) => {}
+                }
+            }
+        }
+    }
+}
+
+impl Ingest {
+    async fn batch(
+        &self,
+        publisher: &dyn Publisher,
+        consumer: &dyn Consumer,
+        directory: &mut Directory,
+        received: Vec<Received>,
+        stop: &CancellationToken,
+    ) -> Result<(), QueueError> {
+        let Some(last) = received.last().map(|message| message.tag) else { return Ok(()) };
+        let incoming = received.iter().map(read).collect();
+        let batch = Batch { received, incoming };
+        let Some((tenants, candidates)) = self.admit(directory, &batch, stop).await else { return Ok(()) };
+        let (fanouts, rejected) = self.sort(candidates, &tenants);
+        self.park(publisher, &batch, rejected).await?;
+        for chunk in chunks(&fanouts) {
+            let Some(accepted) = self.accept(chunk, stop).await else { return Ok(()) };
+            self.publish(publisher, chunk, &accepted, &tenants).await?;
+        }
+        consumer.acker().ack_through(last).await
+    }
+
+    /// Tried until the store answers: meanwhile the batch stays unacked. `None` when stopping.
+    async fn admit(
+        &self,
+        directory: &mut Directory,
+        batch: &Batch,
+        stop: &CancellationToken,
+    ) -> Option<(Tenants, Vec<Result<Event, Rejection>>)> {
+        let mut ids: Vec<TenantId> = batch.incoming.iter().flatten().map(|incoming| incoming.tenant.clone()).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let mut backoff = Duration::from_millis(50);
+        loop {
+            match self.try_admit(directory, batch, &ids).await {
+                Ok(admitted) => return Some(admitted),
+                Err(error) => pause(&error, &mut backoff, stop).await?,
+            }
+        }
+    }
+
+    async fn try_admit(
+        &self,
+        directory: &mut Directory,
+        batch: &Batch,
+        ids: &[TenantId],
+    ) -> Result<(Tenants, Vec<Result<Event, Rejection>>), StoreError> {
+        let tenants = if ids.is_empty() { Tenants::new() } else { directory.read(&*self.store, ids).await? };
+        let mut candidates = check(&batch.incoming, &tenants, &self.contracts, self.retention, &*self.clock);
+        claim(&*self.store, &batch.incoming, &mut candidates, &tenants, &self.contracts, self.clock.now()).await?;
+        Ok((tenants, candidates))
+    }
+
+    /// What goes to the store, and what goes to parking by its place in the batch.
+    fn sort(&self, candidates: Vec<Result<Event, Rejection>>, tenants: &Tenants) -> (Vec<Fanout>, Vec<(usize, Rejection)>) {
+        let now = self.clock.now();
+        let mut fanouts = Vec::with_capacity(candidates.len());
+        let mut rejected = Vec::new();
+        for (place, candidate) in candidates.into_iter().enumerate() {
+            match candidate {
+                Ok(event) => {
+                    let subscribers = tenants.get(&event.tenant).map(|(_, subscribers)| subscribers.clone()).unwrap_or_default();
+                    fanouts.push(fanout(event, &subscribers, now));
+                }
+                Err(rejection) => rejected.push((place, rejection)),
+            }
+        }
+        metrics::counter!("whimbrel_events_accepted_total").increment(fanouts.len() as u64);
+        (fanouts, rejected)
+    }
+
+    async fn park(&self, publisher: &dyn Publisher, batch: &Batch, rejected: Vec<(usize, Rejection)>) -> Result<(), QueueError> {
+        let messages: Vec<Message> = rejected
+            .into_iter()
+            .map(|(place, rejection)| {
+                let received = &batch.received[place];
+                warn!(reason = rejection.reason, message = %rejection.message, message_id = received.message_id, "an event is parked");
+                metrics::counter!("whimbrel_events_rejected_total", "reason" => rejection.reason, "source" => "amqp").increment(1);
+                Message {
+                    route: Route::Parking { source: Source::Events, reason: format!("{}: {}", rejection.reason, rejection.message) },
+                    id: PackId::generate(self.clock.now(), self.clock.random10()),
+                    content_type: received.content_type.clone(),
+                    payload: received.payload.clone(),
+                }
+            })
+            .collect();
+        if messages.is_empty() { Ok(()) } else { publisher.publish(messages).await }
+    }
+
+    /// Tried until the store takes it; a chunk that the store refuses is taken event by event, and the
+    /// one at fault is left out (rule 19).
+    async fn accept(&self, chunk: &[Fanout], stop: &CancellationToken) -> Option<Vec<Accepted>> {
+        let mut backoff = Duration::from_millis(50);
+        loop {
+            match self.store.accept(chunk).await {
+                Ok(accepted) => return Some(accepted),
+                Err(StoreError::Refused(reason)) if chunk.len() == 1 => {
+                    error!(event = %chunk[0].event.id, reason, "the store refuses this event");
+                    metrics::counter!("whimbrel_events_refused_total").increment(1);
+                    return Some(vec![Accepted { repeated: false, pending: Vec::new() }]);
+                }
+                Err(StoreError::Refused(_)) => {
+                    let (first, second) = chunk.split_at(chunk.len() / 2);
+                    let mut accepted = Box::pin(self.accept(first, stop)).await?;
+                    accepted.extend(Box::pin(self.accept(second, stop)).await?);
+                    return Some(accepted);
+                }
+                Err(error) => pause(&error, &mut backoff, stop).await?,
+            }
+        }
+    }
+
+    /// A blocked broker gets nothing: the sweep publishes what is pending (rule 16).
+    async fn publish(
+        &self,
+        publisher: &dyn Publisher,
+        chunk: &[Fanout],
+        accepted: &[Accepted],
+        tenants: &Tenants,
+    ) -> Result<(), QueueError> {
+        if *publisher.blocked().borrow() {
+            warn!(events = chunk.len(), "the broker is blocked; first attempts are left to the sweep");
+            return Ok(());
+        }
+        let mut all = Vec::new();
+        for (fanout, accepted) in chunk.iter().zip(accepted) {
+            if let Some((head, subscribers)) = tenants.get(&fanout.event.tenant) {
+                all.extend(jobs(fanout, accepted, &head.contract, subscribers));
+            }
+        }
+        let now = self.clock.now();
+        let messages: Vec<Message> = encode_jobs(&all)
+            .into_iter()
+            .map(|payload| Message {
+                route: Route::Jobs(Lane::Live),
+                id: PackId::generate(now, self.clock.random10()),
+                content_type: PROTOBUF.into(),
+                payload,
+            })
+            .collect();
+        if messages.is_empty() { Ok(()) } else { publisher.publish(messages).await }
+    }
+}
+
+/// Waits before the next try; `None` when stopping.
+async fn pause(error: &StoreError, backoff: &mut Duration, stop: &CancellationToken) -> Option<()> {
+    warn!(%error, "ingest cannot use the store at the moment; tried again");
+    tokio::select! {
+        () = stop.cancelled() => None,
+        () = tokio::time::sleep(*backoff) => {
+            *backoff = (*backoff * 2).min(BACKOFF_MAX);
+            Some(())
+        }
+    }
+}
+
+/// Parts of a batch with at most [`DELIVERIES_MAX`] deliveries each, or a single event.
+fn chunks(fanouts: &[Fanout]) -> Vec<&[Fanout]> {
+    let mut chunks = Vec::new();
+    let mut start = 0;
+    let mut deliveries = 0;
+    for (place, fanout) in fanouts.iter().enumerate() {
+        if place > start && deliveries + fanout.deliveries.len() > DELIVERIES_MAX {
+            chunks.push(&fanouts[start..place]);
+            start = place;
+            deliveries = 0;
+        }
+        deliveries += fanout.deliveries.len();
+    }
+    if start < fanouts.len() {
+        chunks.push(&fanouts[start..]);
+    }
+    chunks
+}

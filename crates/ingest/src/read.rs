@@ -1,0 +1,103 @@
+//! What upstream published → an incoming event, by content type (rule 6: AMQP events need an id of
+//! their own).
+
+use bytes::Bytes;
+use whimbrel_core::intake::{CLOUD_EVENTS_JSON, CloudEvent, IdempotencyKey, IncomingEvent, event_type, trace_context};
+use whimbrel_core::message::{PROTOBUF, decode, trace_from_wire, v1};
+use whimbrel_core::port::Received;
+use whimbrel_core::problem::Rejection;
+use whimbrel_core::{EndpointId, EventId, TenantId, Timestamp};
+
+/// An event that could be read.
+#[derive(Debug)]
+pub(crate) struct Incoming {
+    /// As published.
+    pub(crate) event: IncomingEvent,
+    /// Whose.
+    pub(crate) tenant: TenantId,
+    /// Given by the API, which checked it and claimed its key; `None` for upstream's own.
+    pub(crate) id: Option<EventId>,
+    /// See [`whimbrel_core::event::Event::only_endpoint`].
+    pub(crate) only_endpoint: Option<EndpointId>,
+}
+
+/// Reads a message; a rejection says why it cannot be accepted.
+pub(crate) fn read(message: &Received) -> Result<Incoming, Rejection> {
+    let essence = message.content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    match essence.as_str() {
+        PROTOBUF => protobuf(message.payload.clone()),
+        CLOUD_EVENTS_JSON => cloud_event(message),
+        "application/json" => plain(message),
+        other => Err(Rejection::new(
+            "bad_content_type",
+            "",
+            format!("the content type `{other}` is not application/json, application/cloudevents+json or application/x-protobuf"),
+        )),
+    }
+}
+
+fn plain(message: &Received) -> Result<Incoming, Rejection> {
+    let tenant = tenant(header(message, "tenant").ok_or_else(|| {
+        Rejection::new("unknown_tenant", "", "the header `tenant` is missing")
+    })?)?;
+    if message.message_id.is_empty() {
+        return Err(Rejection::new("missing_id", "", "the property `message_id` is missing: it is the event's idempotency key"));
+    }
+    let event = IncomingEvent {
+        tenant: Some(tenant.clone()),
+        event_type: event_type(&message.kind)?,
+        data: message.payload.clone(),
+        occurred_at: message.timestamp.and_then(|secs| i64::try_from(secs).ok()).map(Timestamp::from_secs),
+        key: Some(IdempotencyKey::plain(&message.message_id)?),
+        trace: trace_context(header(message, "traceparent").unwrap_or_default(), header(message, "tracestate").unwrap_or_default()),
+    };
+    Ok(Incoming { event, tenant, id: None, only_endpoint: None })
+}
+
+fn cloud_event(message: &Received) -> Result<Incoming, Rejection> {
+    let event = CloudEvent::parse(&message.payload)?;
+    let tenant = match (&event.tenant, header(message, "tenant")) {
+        (Some(tenant), _) => tenant.clone(),
+        (None, Some(text)) => tenant(text)?,
+        (None, None) => return Err(Rejection::new("unknown_tenant", "/tenant", "the extension attribute `tenant` is missing")),
+    };
+    Ok(Incoming { event, tenant, id: None, only_endpoint: None })
+}
+
+fn protobuf(payload: Bytes) -> Result<Incoming, Rejection> {
+    let malformed = |message: String| Rejection::new("malformed", "", message);
+    let wire: v1::Event = decode("Event", payload).map_err(|error| malformed(error.to_string()))?;
+    let id = optional(&wire.id, EventId::from_slice).map_err(|()| malformed("Event.id has not 16 bytes".into()))?;
+    let only_endpoint = optional(&wire.only_endpoint, EndpointId::from_slice)
+        .map_err(|()| malformed("Event.only_endpoint has not 16 bytes".into()))?;
+    let key = match (id, wire.idempotency_key.as_str()) {
+        (Some(_), _) => None,
+        (None, "") => {
+            let message = "Event.idempotency_key is missing: upstream's events need one";
+            return Err(Rejection::new("missing_id", "/idempotency_key", message));
+        }
+        (None, key) => Some(IdempotencyKey::plain(key)?),
+    };
+    let tenant = tenant(&wire.tenant)?;
+    let event = IncomingEvent {
+        tenant: Some(tenant.clone()),
+        event_type: event_type(&wire.r#type)?,
+        data: wire.data,
+        occurred_at: (wire.occurred_at_us != 0).then(|| Timestamp::from_micros(wire.occurred_at_us)),
+        key,
+        trace: trace_from_wire(wire.trace),
+    };
+    Ok(Incoming { event, tenant, id, only_endpoint })
+}
+
+fn optional<T, E>(bytes: &[u8], read: impl Fn(&[u8]) -> Result<T, E>) -> Result<Option<T>, ()> {
+    if bytes.is_empty() { Ok(None) } else { read(bytes).map(Some).map_err(|_| ()) }
+}
+
+fn tenant(text: &str) -> Result<TenantId, Rejection> {
+    TenantId::try_new(text).map_err(|error| Rejection::new("unknown_tenant", "/tenant", error.to_string()))
+}
+
+fn header<'m>(message: &'m Received, name: &str) -> Option<&'m str> {
+    message.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+}

@@ -1,0 +1,80 @@
+//! How the file is opened: one connection that writes, a pool of those that only read.
+
+use std::path::Path;
+use std::time::Duration;
+
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection, SqlitePool};
+
+use crate::error::OpenError;
+use crate::fault::{self, Kind};
+
+static MIGRATIONS: Migrator = sqlx::migrate!();
+
+const PAGE_BYTES: u64 = 4096;
+
+/// Pages in the write-ahead log before they are moved into the file: hot pages are moved once, not for
+/// every commit (32 MiB).
+const CHECKPOINT_PAGES: &str = "8192";
+
+/// The options of the connection that writes. `file_bytes_max` bounds the file's growth.
+pub(crate) fn write_options(path: &Path, file_bytes_max: Option<u64>) -> SqliteConnectOptions {
+    let options = options(path)
+        .page_size(4096)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .pragma("cache_size", "-65536")
+        .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
+        .pragma("journal_size_limit", "134217728");
+    match file_bytes_max {
+        Some(bytes) => options.pragma("max_page_count", (bytes / PAGE_BYTES).max(1).to_string()),
+        None => options,
+    }
+}
+
+/// Up to `readers` connections that only read.
+pub(crate) fn read_pool(path: &Path, readers: u32) -> SqlitePool {
+    SqlitePoolOptions::new()
+        .max_connections(readers)
+        .acquire_timeout(Duration::from_secs(10))
+        .test_before_acquire(false)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .connect_lazy_with(options(path).read_only(true).pragma("cache_size", "-16384"))
+}
+
+fn options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .busy_timeout(Duration::from_secs(5))
+        .statement_cache_capacity(256)
+        .pragma("temp_store", "memory")
+        .pragma("mmap_size", "268435456")
+        .disable_statement_logging()
+}
+
+/// Connects for writing and brings the schema up to date.
+pub(crate) async fn open(path: &Path, file_bytes_max: Option<u64>) -> Result<SqliteConnection, OpenError> {
+    let options = write_options(path, file_bytes_max);
+    let mut db = SqliteConnection::connect_with(&options).await.map_err(|error| refuse(path, &error))?;
+    match MIGRATIONS.run(&mut db).await {
+        Ok(()) => Ok(db),
+        Err(MigrateError::VersionMissing(found)) => {
+            let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
+            Err(OpenError::Newer { path: path.to_owned(), found, known })
+        }
+        Err(MigrateError::Execute(error)) => Err(refuse(path, &error)),
+        Err(error) => Err(OpenError::Failed { path: path.to_owned(), reason: error.to_string() }),
+    }
+}
+
+/// Says in an [`OpenError`] what SQLite said.
+pub(crate) fn refuse(path: &Path, error: &sqlx::Error) -> OpenError {
+    let (path, reason) = (path.to_owned(), error.to_string());
+    match fault::kind(error) {
+        Kind::Damaged => OpenError::Damaged { path, reason },
+        Kind::Passing | Kind::Permanent => OpenError::Failed { path, reason },
+    }
+}

@@ -1,0 +1,179 @@
+//! The table `messages`, statement by statement.
+
+use futures::TryStreamExt as _;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row as _, SqliteConnection, SqlitePool};
+use whimbrel_core::Timestamp;
+
+use super::place::{self, Ids, Place};
+use super::stored::{Outgoing, Stored};
+use crate::batch::{Batch, ROWS_MAX};
+use crate::fault::Fault;
+
+/// Writes messages whose ids are given.
+pub(crate) async fn insert(tx: &mut SqliteConnection, messages: &[Outgoing]) -> Result<(), Fault> {
+    static INSERT: Batch = Batch::new(
+        "INSERT INTO messages (id, due_at, tier, lane, redeliveries, message_id, content_type, kind, headers, payload)
+         SELECT * FROM (VALUES ",
+        "(?,?,?,?,?,?,?,?,?,?)",
+        ") WHERE column1 IS NOT NULL",
+    );
+    for chunk in messages.chunks(ROWS_MAX) {
+        let mut query = sqlx::query(INSERT.sql(chunk.len()));
+        for Outgoing { place, message } in chunk {
+            query = query.bind(message.id);
+            query = match place {
+                Place::Ready(_) => query.bind(None::<i64>).bind(None::<String>).bind(None::<&str>),
+                Place::Delayed { tier, lane, due_at } => {
+                    query.bind(due_at.as_micros()).bind(tier.to_string()).bind(lane.as_str())
+                }
+            };
+            query = query
+                .bind(message.redeliveries)
+                .bind(&message.message_id)
+                .bind(&message.content_type)
+                .bind(&message.kind)
+                .bind(headers_to_json(&message.headers))
+                .bind(&message.payload[..]);
+        }
+        query.execute(&mut *tx).await?;
+    }
+    Ok(())
+}
+
+fn headers_to_json(headers: &[(String, String)]) -> Option<String> {
+    (!headers.is_empty()).then(|| serde_json::json!(headers).to_string())
+}
+
+/// Deletes what was acked.
+pub(crate) async fn delete(tx: &mut SqliteConnection, ids: &[i64]) -> Result<(), Fault> {
+    static DELETE: Batch = Batch::new("DELETE FROM messages WHERE id IN (", "?", ")");
+    for chunk in ids.chunks(ROWS_MAX) {
+        let mut query = sqlx::query(DELETE.sql(chunk.len()));
+        for id in chunk {
+            query = query.bind(id);
+        }
+        query.execute(&mut *tx).await?;
+    }
+    Ok(())
+}
+
+/// A message that left its tier.
+pub(crate) struct Promoted {
+    /// The tier's name.
+    pub(crate) tier: String,
+    /// Where it lies now.
+    pub(crate) place: Place,
+    /// Under its new id.
+    pub(crate) message: Stored,
+}
+
+/// Moves up to [`ROWS_MAX`] messages whose time has come into their lanes, the earliest first.
+pub(crate) async fn promote(tx: &mut SqliteConnection, now: Timestamp, ids: &mut Ids) -> Result<Vec<Promoted>, Fault> {
+    static MOVE: Batch = Batch::new(
+        "UPDATE messages SET id = v.column2, due_at = NULL, tier = NULL, lane = NULL FROM (VALUES ",
+        "(?,?)",
+        ") AS v WHERE messages.id = v.column1
+         RETURNING id, redeliveries, message_id, content_type, kind, headers, payload",
+    );
+    let due = due(&mut *tx, now).await?;
+    if due.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut query = sqlx::query(MOVE.sql(due.len()));
+    let mut moved = Vec::with_capacity(due.len());
+    for (id, tier, place) in due {
+        let new = ids.next(place.index());
+        query = query.bind(id).bind(new);
+        moved.push((new, tier, place));
+    }
+    // RETURNING has no order of its own, and rising ids are the order of a lane.
+    let mut messages = std::collections::HashMap::new();
+    for row in query.fetch_all(tx).await? {
+        let message = stored(&row)?;
+        messages.insert(message.id, message);
+    }
+    let promoted = |(id, tier, place)| Some(Promoted { tier, place, message: messages.remove(&id)? });
+    Ok(moved.into_iter().filter_map(promoted).collect())
+}
+
+async fn due(tx: &mut SqliteConnection, now: Timestamp) -> Result<Vec<(i64, String, Place)>, Fault> {
+    let rows: Vec<(i64, String, String)> =
+        sqlx::query_as("SELECT id, tier, lane FROM messages WHERE due_at <= ?1 ORDER BY due_at, id LIMIT ?2")
+            .bind(now.as_micros())
+            .bind(i64::try_from(ROWS_MAX).unwrap_or(i64::MAX))
+            .fetch_all(tx)
+            .await?;
+    let read = |(id, tier, word): (i64, String, String)| {
+        let lane = place::lane(&word).ok_or_else(|| Fault::Row(format!("message {id} waits for an unknown lane `{word}`")))?;
+        let index = place::index(whimbrel_core::port::Source::Jobs(lane)).expect("jobs are kept");
+        Ok((id, tier, Place::Ready(index)))
+    };
+    rows.into_iter().map(read).collect()
+}
+
+/// When the next delayed message is due.
+pub(crate) async fn next_due(tx: &mut SqliteConnection) -> Result<Option<Timestamp>, Fault> {
+    let at: Option<i64> =
+        sqlx::query_scalar("SELECT min(due_at) FROM messages WHERE due_at IS NOT NULL").fetch_one(tx).await?;
+    Ok(at.map(Timestamp::from_micros))
+}
+
+/// Reads messages of one stretch in order, until there are `count` of them or `bytes`.
+pub(crate) async fn read(pool: &SqlitePool, from: i64, to: i64, count: usize, bytes: usize) -> Result<Vec<Stored>, Fault> {
+    let mut rows = sqlx::query(
+        "SELECT id, redeliveries, message_id, content_type, kind, headers, payload FROM messages
+         WHERE id BETWEEN ?1 AND ?2 ORDER BY id LIMIT ?3",
+    )
+    .bind(from)
+    .bind(to)
+    .bind(i64::try_from(count).unwrap_or(i64::MAX))
+    .fetch(pool);
+    let (mut messages, mut taken) = (Vec::new(), 0);
+    while taken < bytes
+        && let Some(row) = rows.try_next().await?
+    {
+        let message = stored(&row)?;
+        taken += message.bytes();
+        messages.push(message);
+    }
+    Ok(messages)
+}
+
+fn stored(row: &SqliteRow) -> Result<Stored, Fault> {
+    let headers: Option<String> = row.try_get(5)?;
+    let headers = headers.map_or(Ok(Vec::new()), |json| serde_json::from_str(&json));
+    let payload: Vec<u8> = row.try_get(6)?;
+    Ok(Stored {
+        id: row.try_get(0)?,
+        redeliveries: row.try_get(1)?,
+        message_id: row.try_get(2)?,
+        content_type: row.try_get(3)?,
+        kind: row.try_get(4)?,
+        headers: headers.map_err(|error| Fault::Row(format!("a message's headers cannot be read: {error}")))?,
+        payload: payload.into(),
+    })
+}
+
+/// What lies in one stretch, or in one tier of the delayed ones, when the file is opened.
+pub(crate) struct Found {
+    /// The stretch.
+    pub(crate) index: usize,
+    /// The tier's name, for delayed messages.
+    pub(crate) tier: Option<String>,
+    /// How many.
+    pub(crate) count: u64,
+    /// The lowest and the highest id.
+    pub(crate) ids: (i64, i64),
+}
+
+/// Counts what is there.
+pub(crate) async fn survey(tx: &mut SqliteConnection) -> Result<Vec<Found>, Fault> {
+    let rows: Vec<(i64, Option<String>, i64, i64)> =
+        sqlx::query_as("SELECT min(id), tier, max(id), count(*) FROM messages GROUP BY id >> 48, tier").fetch_all(tx).await?;
+    let found = |(low, tier, high, count): (i64, Option<String>, i64, i64)| {
+        let index = place::index_of_id(low).ok_or_else(|| Fault::Row(format!("message {low} lies in no queue")))?;
+        Ok(Found { index, tier, count: u64::try_from(count).unwrap_or(0), ids: (low, high) })
+    };
+    rows.into_iter().map(found).collect()
+}
