@@ -23,15 +23,18 @@ run: ## Run everything in one process on the embedded engine, data in ./whimbrel
 .PHONY: test
 test: tools ## Run every test against private servers, and the verifiers in other languages
 	cargo build --workspace --bins
-	deploy/dev/with-services cargo nextest run --workspace --profile $(NEXTEST_PROFILE)
+	tests/wire/setup
+	tests/wire/selftest
 	cargo test --quiet --doc --workspace
-	@if [ -x tests/wire/setup ]; then tests/wire/setup && tests/wire/run; fi
+	deploy/dev/with-services cargo nextest run --workspace --profile $(NEXTEST_PROFILE)
 
 .PHONY: lint
 lint: tools ## Check formatting, lints, dependencies, licences and spelling
 	cargo fmt --all --check
 	taplo fmt --check
 	cargo clippy --workspace --all-targets -- -D warnings
+	# Also says when Cargo.lock is behind; the next line then needs no network.
+	cargo fetch --quiet --locked
 	cargo deny --offline check bans licenses sources
 	typos
 

@@ -6,7 +6,6 @@ mod harness;
 
 mod amqp;
 mod chaos;
-mod chains;
 mod commands;
 mod deliver;
 mod egress;

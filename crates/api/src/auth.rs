@@ -14,7 +14,7 @@ use crate::problem::{Answer, Problem};
 use crate::state::ApiState;
 
 /// Names the tenant that an admin key acts for; `default` when absent.
-pub(crate) const TENANT_HEADER: &str = "whimbrel-tenant";
+const TENANT_HEADER: &str = "whimbrel-tenant";
 
 /// A key that may do everything.
 pub(crate) struct Admin;

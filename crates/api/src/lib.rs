@@ -1,4 +1,5 @@
 #![doc = include_str!("../README.md")]
+#![expect(unused_qualifications, reason = "what utoipa makes of `params(…)`")]
 
 mod auth;
 mod deliveries;

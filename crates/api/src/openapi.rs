@@ -8,7 +8,6 @@ use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, Required, ResponseBui
 use utoipa::{Modify, OpenApi as _};
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::auth::TENANT_HEADER;
 use crate::problem::PROBLEM_JSON;
 use crate::state::ApiState;
 use crate::{deliveries, events, tenants, webhooks};
@@ -57,25 +56,41 @@ impl Modify for Common {
         let scheme = SecurityScheme::Http(bearer.description(Some("An admin key, or a tenant's own key")).build());
         document.components.get_or_insert_default().add_security_scheme("key", scheme);
         for item in document.paths.paths.values_mut() {
-            let operations = [&mut item.get, &mut item.post, &mut item.patch, &mut item.delete];
-            operations.into_iter().flatten().for_each(complete);
+            let with_body = [&mut item.post, &mut item.patch].into_iter().flatten();
+            with_body.for_each(|operation| add_problems(operation, &OF_BODIES));
+            let all = [&mut item.get, &mut item.post, &mut item.patch, &mut item.delete].into_iter().flatten();
+            all.for_each(complete);
         }
     }
 }
 
-fn complete(operation: &mut Operation) {
-    let problems = [
-        ("400", "The request cannot be read"),
-        ("401", "No valid API key"),
-        ("403", "The key may not do this"),
-        ("404", "No such thing"),
-        ("503", "The store or the queue is away; Retry-After says when to try again"),
-    ];
+/// Whatever a route does.
+const OF_EVERYTHING: [(&str, &str); 5] = [
+    ("400", "The request cannot be read"),
+    ("401", "No valid API key"),
+    ("403", "The key may not do this"),
+    ("404", "No such thing"),
+    ("503", "The store or the queue is away; Retry-After says when to try again"),
+];
+
+/// Where a body may come.
+const OF_BODIES: [(&str, &str); 4] = [
+    ("408", "The body did not arrive in time"),
+    ("413", "The body is too large"),
+    ("415", "Another content type is needed"),
+    ("422", "A field is invalid"),
+];
+
+fn add_problems(operation: &mut Operation, problems: &[(&str, &str)]) {
     for (status, description) in problems {
         let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
-        let response = ResponseBuilder::new().description(description).content(PROBLEM_JSON, content).build();
-        operation.responses.responses.entry(status.to_owned()).or_insert(RefOr::T(response));
+        let response = ResponseBuilder::new().description(*description).content(PROBLEM_JSON, content).build();
+        operation.responses.responses.entry((*status).to_owned()).or_insert(RefOr::T(response));
     }
+}
+
+fn complete(operation: &mut Operation) {
+    add_problems(operation, &OF_EVERYTHING);
     let admin_only = operation.tags.as_ref().is_some_and(|tags| tags.iter().any(|tag| tag == tenants::TAG));
     if !admin_only {
         operation.parameters.get_or_insert_default().push(tenant_header().into());
@@ -85,7 +100,7 @@ fn complete(operation: &mut Operation) {
 fn tenant_header() -> utoipa::openapi::path::Parameter {
     let text = ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[a-z0-9_-]{1,64}$")).build();
     ParameterBuilder::new()
-        .name(TENANT_HEADER)
+        .name("Whimbrel-Tenant")
         .parameter_in(ParameterIn::Header)
         .required(Required::False)
         .description(Some("The tenant that an admin key acts for; `default` when absent"))
@@ -119,6 +134,6 @@ mod tests {
                 assert!(operation["responses"]["401"].is_object(), "{method} {path} does not know 401");
             }
         }
-        assert_eq!(paths.len(), 18);
+        assert_eq!(paths.len(), 16);
     }
 }

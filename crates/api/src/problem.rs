@@ -64,7 +64,7 @@ pub struct Problem {
 }
 
 /// What a handler returns.
-pub type Answer<T> = Result<T, Problem>;
+pub(crate) type Answer<T> = Result<T, Problem>;
 
 impl Problem {
     fn new(status: StatusCode, word: &str, title: &'static str, detail: impl Into<String>) -> Self {

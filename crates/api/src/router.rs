@@ -55,6 +55,7 @@ async fn no_such_method(method: Method) -> Problem {
 }
 
 /// A bug in one handler costs one answer, not the process.
+#[expect(clippy::needless_pass_by_value, reason = "the layer calls it so")]
 fn after_panic(panic: Box<dyn Any + Send>) -> Response {
     let words = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     tracing::error!(panic = words.unwrap_or("not a text"), "a handler panicked");

@@ -193,16 +193,13 @@ impl SecretPair {
     pub fn from_bytes(mut bytes: &[u8]) -> Option<Self> {
         let [FORMAT] = take::<1>(&mut bytes)? else { return None };
         let current = take_text(&mut bytes)?;
-        let previous = match take::<1>(&mut bytes)? {
+        let previous = match take(&mut bytes)? {
             [0] => None,
-            _ => {
-                let expires_at = Timestamp::from_micros(i64::from_be_bytes(take(&mut bytes)?));
-                Some((take_text(&mut bytes)?, expires_at))
-            }
+            [_] => Some(take_expiring(&mut bytes)?),
         };
-        let signing_key = match take::<1>(&mut bytes)? {
+        let signing_key = match take(&mut bytes)? {
             [0] => None,
-            _ => Some(SigningKey::from_seed(&Zeroizing::new(take(&mut bytes)?))),
+            [_] => Some(SigningKey::from_seed(&Zeroizing::new(take(&mut bytes)?))),
         };
         bytes.is_empty().then_some(Self { current, previous, signing_key })
     }
@@ -221,6 +218,11 @@ fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
     let (head, rest) = bytes.split_first_chunk()?;
     *bytes = rest;
     Some(*head)
+}
+
+fn take_expiring(bytes: &mut &[u8]) -> Option<(Secret, Timestamp)> {
+    let expires_at = Timestamp::from_micros(i64::from_be_bytes(take(bytes)?));
+    Some((take_text(bytes)?, expires_at))
 }
 
 fn take_text(bytes: &mut &[u8]) -> Option<Secret> {

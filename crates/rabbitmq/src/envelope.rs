@@ -28,7 +28,9 @@ impl Envelope {
         if let Route::Delay(tier, _) = message.route
             && !tiers.iter().any(|known| known == tier)
         {
-            return Err(QueueError::Fatal(format!("there is no delay queue for {tier}: run `whimbrel topology apply`")));
+            return Err(QueueError::Fatal(format!(
+                "there is no delay queue for {tier}: run `whimbrel topology apply`"
+            )));
         }
         let (exchange, key) = address(&message.route);
         let properties = BasicProperties::default()

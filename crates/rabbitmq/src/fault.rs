@@ -43,9 +43,9 @@ impl Fault {
                 "{} exists at {address} with other arguments: run `whimbrel topology check`",
                 subject(text).unwrap_or_else(|| text.to_owned())
             )),
-            530 if text.contains("not found") => {
-                Self::Lasting(format!("the vhost of {address} does not exist: create it, then run `whimbrel topology apply`"))
-            }
+            530 if text.contains("not found") => Self::Lasting(format!(
+                "the vhost of {address} does not exist: create it, then run `whimbrel topology apply`"
+            )),
             530 if text.contains("refused") => Self::Lasting(format!(
                 "{address} denies user `{}` the vhost: give it permissions there",
                 address.user()
@@ -108,8 +108,10 @@ mod tests {
         let missing = fault(404, "NOT_FOUND - no queue 'whimbrel.jobs.live.v1' in vhost 'hooks'");
         let sentence = "queue whimbrel.jobs.live.v1 does not exist at broker:5672/hooks: run `whimbrel topology apply`";
         assert_eq!(missing, Fault::Lasting(sentence.to_owned()));
-        let denied =
-            fault(403, "ACCESS_REFUSED - access to exchange 'whimbrel.jobs' in vhost 'hooks' refused for user 'ingest'");
+        let denied = fault(
+            403,
+            "ACCESS_REFUSED - access to exchange 'whimbrel.jobs' in vhost 'hooks' refused for user 'ingest'",
+        );
         assert!(denied.sentence().contains("denies user `ingest` exchange whimbrel.jobs:"), "{denied:?}");
         let login = fault(403, "ACCESS_REFUSED - Login was refused using authentication mechanism PLAIN.");
         assert!(matches!(&login, Fault::Lasting(sentence) if sentence.contains("wrong name or password")));

@@ -87,11 +87,9 @@ impl RabbitPublisher {
                 link.fail(fault.sentence());
                 Err(self.strikes.lock().expect("never poisoned").count(&fault))
             }
-            Ok(Err(_)) => Err(QueueError::Away(format!(
-                "the connection to {} was lost: {}",
-                self.keeper.address,
-                link.reason()
-            ))),
+            Ok(Err(_)) => {
+                Err(QueueError::Away(format!("the connection to {} was lost: {}", self.keeper.address, link.reason())))
+            }
             // What a blocked connection holds is written later: no reason to give it up.
             Err(_) if *self.keeper.blocked().borrow() => Err(QueueError::Away(self.blocked_sentence())),
             Err(_) => {

@@ -98,7 +98,9 @@ impl RabbitQueue {
                 Fault::Passing(sentence) => QueueError::Away(sentence),
                 Fault::Lasting(sentence) => QueueError::Fatal(sentence),
             }),
-            Err(_) => Err(QueueError::Away(format!("{} did not answer within {ASK_TIMEOUT:?}", self.consuming.address))),
+            Err(_) => {
+                Err(QueueError::Away(format!("{} did not answer within {ASK_TIMEOUT:?}", self.consuming.address)))
+            }
         }
     }
 }

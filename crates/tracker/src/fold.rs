@@ -176,3 +176,7 @@ pub(crate) fn sweep_at(delivery: &Delivery, now: Timestamp) -> Option<Timestamp>
         _ => None,
     }
 }
+
+#[cfg(test)]
+#[path = "fold_tests.rs"]
+mod tests;

@@ -88,7 +88,7 @@ pub(crate) async fn start(config: Config, roles: &[Role]) -> anyhow::Result<Runn
         running.spawn(*role, &parts);
     }
     if let Some(listener) = api_listener {
-        running.spawn_api(listener, &parts)?;
+        running.spawn_api(listener, &parts);
     }
     Ok(running)
 }
@@ -162,11 +162,10 @@ impl Running {
         self.tasks.spawn(async move { task.await.map_err(|error| error.into().context(format!("the {name} cannot go on"))) });
     }
 
-    fn spawn_api(&mut self, listener: TcpListener, parts: &Parts) -> anyhow::Result<()> {
-        let router = whimbrel_api::router(engine::api_state(&self.engine, &parts.config, &parts.contracts, &parts.clock)?);
+    fn spawn_api(&mut self, listener: TcpListener, parts: &Parts) {
+        let router = whimbrel_api::router(engine::api_state(&self.engine, &parts.config, &parts.contracts, &parts.clock));
         let stop = self.stop.clone();
         self.task("api", async move { serve_until(listener, router, stop).await });
-        Ok(())
     }
 }
 

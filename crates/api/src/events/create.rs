@@ -11,7 +11,7 @@ use whimbrel_core::intake::{CLOUD_EVENTS_JSON, CloudEvent, IncomingEvent};
 use super::TAG;
 use super::accept::check;
 use super::claim::{claim, header_key};
-use super::wire::NewEvent;
+use super::wire::{CloudEventDoc, NewEvent};
 use crate::auth::Caller;
 use crate::extract::{decode, media_type, read_body};
 use crate::outlet::publish_events;
@@ -36,10 +36,10 @@ pub(crate) struct EventAccepted {
     post,
     path = "/v1/events",
     tag = TAG,
-    params(("Idempotency-Key" = Option<String>, Header, description = "Accepts the event once: a repeat within 7 days answers the same id, another event under the same key is a conflict")),
+    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 1024, description = "Accepts the event once: a repeat within 7 days answers the same id, another event under the same key is a conflict")),
     request_body(content(
         (NewEvent = "application/json"),
-        (serde_json::Value = "application/cloudevents+json"),
+        (CloudEventDoc = "application/cloudevents+json"),
     )),
     responses(
         (status = 202, description = "Accepted", body = EventAccepted),

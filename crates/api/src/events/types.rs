@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
+use whimbrel_core::contract::CatalogueType;
 
 use super::TAG;
 use crate::auth::Caller;
@@ -41,11 +42,11 @@ pub(crate) struct EventTypeView {
     responses((status = 200, description = "The catalogue of the tenant's contract", body = EventTypeList))
 )]
 pub(crate) async fn list_event_types(State(state): State<ApiState>, caller: Caller) -> Answer<Json<EventTypeList>> {
-    let contract = caller.contract(&state)?;
-    let view = |entry: &whimbrel_core::contract::CatalogueEntry| EventTypeView {
-        name: entry.event_type.to_string(),
+    let catalogue = caller.contract(&state)?.catalogue();
+    let view = |entry: &CatalogueType| EventTypeView {
+        name: entry.name.to_string(),
         description: entry.description.clone(),
     };
-    let event_types = contract.catalogue().iter().map(view).collect();
-    Ok(Json(EventTypeList { event_types, closed: contract.catalogue_is_closed(), next_cursor: None }))
+    let event_types = catalogue.types.iter().map(view).collect();
+    Ok(Json(EventTypeList { event_types, closed: catalogue.closed, next_cursor: None }))
 }

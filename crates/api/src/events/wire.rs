@@ -15,7 +15,7 @@ use whimbrel_core::{TenantId, Timestamp};
 pub(crate) struct NewEvent {
     /// What happened, in dot notation.
     #[serde(rename = "type")]
-    #[schema(rename = "type", max_length = 128, example = "user.created")]
+    #[schema(rename = "type", max_length = 128, pattern = r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$", example = "user.created")]
     event_type: String,
     /// Any JSON. Receivers get it byte for byte as it stands here, if their contract does not say otherwise.
     #[schema(value_type = Value, example = json!({"id": "user_123", "name": "John Doe"}))]
@@ -35,7 +35,7 @@ pub(crate) struct NewEvent {
 pub(crate) struct BatchEvent {
     /// What happened, in dot notation.
     #[serde(rename = "type")]
-    #[schema(rename = "type", max_length = 128, example = "user.created")]
+    #[schema(rename = "type", max_length = 128, pattern = r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$", example = "user.created")]
     event_type: String,
     /// Any JSON.
     #[schema(value_type = Value, example = json!({"id": "user_123", "name": "John Doe"}))]
@@ -49,6 +49,42 @@ pub(crate) struct BatchEvent {
     /// What the `Idempotency-Key` header is to a single event.
     #[schema(max_length = 1024)]
     idempotency_key: Option<String>,
+}
+
+/// A CloudEvent 1.0 in structured mode. Other attributes are allowed and not delivered.
+///
+/// For the documentation only: [`whimbrel_core::intake::CloudEvent`] reads it.
+#[derive(ToSchema)]
+#[schema(as = CloudEvent)]
+#[expect(dead_code, reason = "describes what another type reads")]
+pub(crate) struct CloudEventDoc {
+    /// `1.0`.
+    #[schema(example = "1.0", pattern = r"^1\.0$")]
+    specversion: String,
+    /// Unique within the source.
+    #[schema(min_length = 1, max_length = 1024)]
+    id: String,
+    /// Who produced it.
+    #[schema(min_length = 1, max_length = 1024, example = "/billing")]
+    source: String,
+    /// What happened, in dot notation.
+    #[schema(rename = "type", max_length = 128, pattern = r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$", example = "user.created")]
+    event_type: String,
+    /// When it happened.
+    #[schema(format = DateTime)]
+    time: Option<String>,
+    /// JSON, if it stands here: `application/json` or another `+json`.
+    #[schema(example = "application/json")]
+    datacontenttype: Option<String>,
+    /// Any JSON. `data_base64` is refused.
+    #[schema(value_type = Value)]
+    data: String,
+    /// May repeat the tenant that the request acts for.
+    tenant: Option<String>,
+    /// The publisher's trace.
+    traceparent: Option<String>,
+    /// The publisher's trace.
+    tracestate: Option<String>,
 }
 
 impl NewEvent {

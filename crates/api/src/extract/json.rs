@@ -2,7 +2,7 @@
 //! a JSON Pointer when a field is at fault.
 
 use axum::extract::{FromRequest, Request};
-use serde::de::{Deserialize, DeserializeOwned, Deserializer};
+use serde::de::{Deserialize, DeserializeOwned, Deserializer, IgnoredAny};
 use serde_json::error::Category;
 use serde_path_to_error::{Path, Segment};
 
@@ -26,8 +26,13 @@ impl<T: DeserializeOwned> FromRequest<ApiState> for ApiJson<T> {
     }
 }
 
-/// Reads a JSON document.
+/// Reads a JSON object.
 pub(crate) fn decode<T: DeserializeOwned>(text: &[u8]) -> Answer<T> {
+    if text.trim_ascii_start().first() != Some(&b'{') {
+        // Derived readers would take an array as the fields in their order.
+        serde_json::from_slice::<IgnoredAny>(text).map_err(|error| refuse(String::new(), &error))?;
+        return Err(Problem::invalid_field("", "must be a JSON object"));
+    }
     let mut deserializer = serde_json::Deserializer::from_slice(text);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let pointer = pointer(error.path());
@@ -38,6 +43,7 @@ pub(crate) fn decode<T: DeserializeOwned>(text: &[u8]) -> Answer<T> {
 }
 
 /// For fields where null differs from absence: `Some(None)` is null. Needs `#[serde(default)]` beside it.
+#[expect(clippy::option_option, reason = "absent, null and a value are three things")]
 pub(crate) fn nullable<'de, D, T>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
 where
     D: Deserializer<'de>,
@@ -50,7 +56,7 @@ fn refuse(parent: String, error: &serde_json::Error) -> Problem {
     match error.classify() {
         Category::Data => {
             let message = without_place(&error.to_string());
-            let pointer = match missing_field(&message) {
+            let pointer = match field_of_parent(&message) {
                 Some(field) => format!("{parent}/{}", escape(field)),
                 None => parent,
             };
@@ -77,8 +83,10 @@ fn without_place(message: &str) -> String {
     message.rsplit_once(" at line ").map_or(message, |(words, _)| words).to_owned()
 }
 
-fn missing_field(message: &str) -> Option<&str> {
-    message.strip_prefix("missing field `")?.strip_suffix('`')
+/// The field of an error that is told of the object around it.
+fn field_of_parent(message: &str) -> Option<&str> {
+    let rest = message.strip_prefix("missing field `").or_else(|| message.strip_prefix("duplicate field `"))?;
+    rest.strip_suffix('`')
 }
 
 #[cfg(test)]
@@ -118,7 +126,9 @@ mod tests {
         assert_eq!(refusal(r#"{"url":"x","a/b":2}"#).1, "/a~1b");
         assert_eq!(refusal(r#"{"url":"x","events":[],"url":"y"}"#).1, "/url");
         assert_eq!(refusal(r#"{"url":"x","events":[]}"#), (422, "/data".into(), "missing field `data`".into()));
-        assert_eq!(refusal("[]").0, 422);
+        for text in ["[]", r#"["x",[],1]"#, "null", "1"] {
+            assert_eq!(refusal(text), (422, String::new(), "must be a JSON object".into()), "{text}");
+        }
     }
 
     #[test]

@@ -22,6 +22,7 @@ pub(crate) struct UpdateTenant {
     /// A name for people; null removes it.
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<String>, max_length = 256)]
+    #[expect(clippy::option_option, reason = "absent, null and a value are three things")]
     name: Option<Option<String>>,
     /// Another contract, as long as the tenant has no webhook.
     contract: Option<String>,

@@ -46,8 +46,8 @@ impl TenantView {
             name: tenant.name,
             contract: tenant.contract.to_string(),
             limits: Limits {
-                webhooks: contract.and_then(|contract| contract.endpoints_per_tenant()),
-                payload_bytes: contract.map_or(0, |contract| contract.payload_bytes_max()),
+                webhooks: contract.and_then(|contract| contract.limits().endpoints),
+                payload_bytes: contract.map_or(0, |contract| contract.limits().payload_bytes),
             },
             created_at: text::whole_seconds(tenant.created_at),
         }

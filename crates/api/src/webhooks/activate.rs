@@ -38,5 +38,5 @@ pub(crate) async fn activate_webhook(
     let endpoint = state.store.update_endpoint(&caller.tenant.id, id, &change).await?.ok_or_else(|| unknown(id))?;
     tracing::info!(tenant = %caller.tenant.id, endpoint = %id, "endpoint activated");
     announce(&state, &endpoint).await;
-    Ok(Json(WebhookView::new(&endpoint)))
+    Ok(Json(WebhookView::new(&state, &endpoint)))
 }

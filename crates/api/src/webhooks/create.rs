@@ -68,13 +68,13 @@ pub(crate) async fn create_webhook(
 ) -> Answer<(StatusCode, Json<WebhookView>)> {
     let contract = caller.contract(&state)?;
     let endpoint = endpoint(&state, &caller, contract, body).map_err(Problem::invalid)?;
-    let limit = contract.endpoints_per_tenant();
+    let limit = contract.limits().endpoints;
     if !state.store.create_endpoint(&endpoint, limit).await? {
         return Err(limit_reached(contract));
     }
     tracing::info!(tenant = %endpoint.tenant, endpoint = %endpoint.id, "endpoint created");
     announce(&state, &endpoint).await;
-    Ok((StatusCode::CREATED, Json(WebhookView::with_secret(&endpoint))))
+    Ok((StatusCode::CREATED, Json(WebhookView::with_secret(&state, &endpoint))))
 }
 
 fn endpoint(state: &ApiState, caller: &Caller, contract: &Contract, body: CreateWebhook) -> Result<Endpoint, Vec<FieldError>> {
@@ -106,7 +106,7 @@ fn endpoint(state: &ApiState, caller: &Caller, contract: &Contract, body: Create
         url: body.url,
         events,
         description: body.description,
-        secrets: SecretPair::single(secret),
+        secrets: SecretPair::new(secret),
         status: if body.active { EndpointStatus::Active } else { EndpointStatus::Disabled },
         health: Health::default(),
         version: 1,
@@ -118,13 +118,13 @@ fn endpoint(state: &ApiState, caller: &Caller, contract: &Contract, body: Create
 /// The caller's own secret if its form is right, else a new one.
 pub(super) fn secret(contract: &Contract, own: Option<&str>, clock: &dyn Clock) -> Result<Secret, FieldError> {
     match own {
-        Some(text) => Secret::own(contract, text).map_err(|message| FieldError::new("/secret", message)),
-        None => Ok(Secret::generate(contract, clock)),
+        Some(text) => Secret::accept(contract, text).map_err(|error| FieldError::new("/secret", error.to_string())),
+        None => Ok(Secret::generate(contract, &mut |bytes| clock.fill(bytes))),
     }
 }
 
 fn limit_reached(contract: &Contract) -> Problem {
-    let limit = contract.endpoints_per_tenant().unwrap_or_default();
+    let limit = contract.limits().endpoints.unwrap_or_default();
     let detail = format!("the contract `{}` allows {limit} webhooks per tenant; delete one first", contract.name());
     Problem::conflict("webhook_limit", detail)
 }

@@ -49,5 +49,6 @@ pub(crate) async fn list_webhooks(
     let asked = Asked::try_new(query.limit, query.cursor.as_deref())?;
     let rows = state.store.endpoints_of(&caller.tenant.id, asked.request()).await?;
     let (endpoints, next_cursor) = asked.cut(rows, |endpoint| endpoint.id);
-    Ok(Json(WebhookList { webhooks: endpoints.iter().map(WebhookView::new).collect(), next_cursor }))
+    let webhooks = endpoints.iter().map(|endpoint| WebhookView::new(&state, endpoint)).collect();
+    Ok(Json(WebhookList { webhooks, next_cursor }))
 }

@@ -29,7 +29,7 @@ pub(crate) async fn get_webhook(
     Id(id): Id<EndpointId>,
 ) -> Answer<Json<WebhookView>> {
     let endpoint = existing(&state, &caller.tenant.id, id).await?;
-    Ok(Json(WebhookView::new(&endpoint)))
+    Ok(Json(WebhookView::new(&state, &endpoint)))
 }
 
 /// The tenant's endpoint, or 404.

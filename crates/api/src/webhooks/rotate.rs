@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use whimbrel_core::EndpointId;
 use whimbrel_core::endpoint::Endpoint;
 use whimbrel_core::port::EndpointChange;
+use whimbrel_core::secret::Rotated;
 
 use super::TAG;
 use super::create::secret;
@@ -19,9 +20,7 @@ use crate::outlet::announce;
 use crate::problem::{Answer, FieldError, Problem, ProblemBody};
 use crate::state::ApiState;
 
-/// How long the old secret signs too, when the caller does not say.
-const OVERLAP_DEFAULT: Duration = Duration::from_hours(24);
-/// And at most.
+/// How long the old secret may sign too.
 const OVERLAP_MAX: Duration = Duration::from_hours(7 * 24);
 
 /// How to rotate.
@@ -31,8 +30,8 @@ pub(crate) struct RotateSecret {
     /// Your own new secret, in the form that the tenant's contract asks for. Left out, one is made.
     #[schema(max_length = 512)]
     secret: Option<String>,
-    /// How long the old secret signs beside the new one: `0s` to `7d`.
-    #[schema(default = "24h", example = "24h")]
+    /// How long the old secret signs beside the new one: `0s` to `7d`. Left out, the contract says.
+    #[schema(example = "24h")]
     overlap: Option<String>,
 }
 
@@ -44,9 +43,9 @@ pub(crate) struct RotatedSecret {
     id: EndpointId,
     /// The new secret.
     secret: String,
-    /// Until when the old secret signs too.
+    /// Until when the old secret signs too; null when it has stopped.
     #[schema(format = DateTime)]
-    previous_valid_until: String,
+    previous_valid_until: Option<String>,
     /// Whether an older secret, whose overlap had not ended, stopped signing at once: two sign at most.
     dropped_oldest: bool,
 }
@@ -75,15 +74,16 @@ pub(crate) async fn rotate_secret(
 ) -> Answer<Json<RotatedSecret>> {
     let contract = caller.contract(&state)?;
     let new = secret(contract, body.secret.as_deref(), state.clock.as_ref()).map_err(|error| Problem::invalid(vec![error]))?;
-    let overlap = overlap(body.overlap.as_deref()).map_err(|error| Problem::invalid(vec![error]))?;
+    let overlap = match &body.overlap {
+        Some(text) => overlap(text).map_err(|error| Problem::invalid(vec![error]))?,
+        None => contract.rotation().overlap(),
+    };
     let endpoint = existing(&state, &caller.tenant.id, id).await?;
-    let now = state.clock.now();
-    let until = now + overlap;
-    let (secrets, dropped_oldest) = endpoint.secrets.rotated(new, now, until);
+    let Rotated { secrets, dropped_oldest } = endpoint.secrets.rotate(new, state.clock.now(), overlap);
     let view = RotatedSecret {
         id,
         secret: secrets.current.expose().to_owned(),
-        previous_valid_until: until.to_string(),
+        previous_valid_until: secrets.previous.as_ref().map(|(_, until)| until.to_string()),
         dropped_oldest,
     };
     let change = EndpointChange { secrets: Some(secrets), ..EndpointChange::default() };
@@ -93,8 +93,7 @@ pub(crate) async fn rotate_secret(
     Ok(Json(view))
 }
 
-fn overlap(text: Option<&str>) -> Result<Duration, FieldError> {
-    let Some(text) = text else { return Ok(OVERLAP_DEFAULT) };
+fn overlap(text: &str) -> Result<Duration, FieldError> {
     let parsed = humantime::parse_duration(text);
     parsed.ok().filter(|overlap| *overlap <= OVERLAP_MAX).ok_or_else(|| {
         FieldError::new("/overlap", format!("`{text}` is not a duration from 0s to 7d, such as 24h"))
@@ -106,12 +105,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_overlap_is_a_day_or_what_is_asked_for_up_to_a_week() {
-        assert_eq!(overlap(None), Ok(Duration::from_hours(24)));
-        assert_eq!(overlap(Some("0s")), Ok(Duration::ZERO));
-        assert_eq!(overlap(Some("7d")), Ok(OVERLAP_MAX));
+    fn an_overlap_is_a_week_at_most() {
+        assert_eq!(overlap("0s"), Ok(Duration::ZERO));
+        assert_eq!(overlap("7d"), Ok(OVERLAP_MAX));
         for text in ["", "8d", "-1h", "24", "soon", "999999999999999999999y"] {
-            assert!(overlap(Some(text)).is_err(), "{text}");
+            assert!(overlap(text).is_err(), "{text}");
         }
     }
 }

@@ -33,6 +33,7 @@ pub(crate) struct UpdateWebhook {
     /// A note; null removes it.
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<String>, max_length = 1024)]
+    #[expect(clippy::option_option, reason = "absent, null and a value are three things")]
     description: Option<Option<String>>,
     /// False stops deliveries: new events make none, waiting ones are held. True starts them again and
     /// lifts a suspension.
@@ -62,7 +63,7 @@ pub(crate) async fn update_webhook(
     let endpoint = state.store.update_endpoint(&caller.tenant.id, id, &change).await?.ok_or_else(|| unknown(id))?;
     tracing::info!(tenant = %caller.tenant.id, endpoint = %id, version = endpoint.version, "endpoint changed");
     announce(&state, &endpoint).await;
-    Ok(Json(WebhookView::new(&endpoint)))
+    Ok(Json(WebhookView::new(&state, &endpoint)))
 }
 
 fn change(

@@ -41,9 +41,12 @@ fn check_text(text: &str) -> Result<(), String> {
     if text.len() > URL_BYTES_MAX {
         return Err(format!("has {} bytes; at most {URL_BYTES_MAX} are possible", text.len()));
     }
-    match text.chars().find(|c| c.is_control() || c.is_whitespace() || *c == '\\') {
-        Some(c) => Err(format!("holds {c:?}, which a URL cannot hold")),
-        None => Ok(()),
+    if let Some(c) = text.chars().find(|c| c.is_control() || c.is_whitespace() || *c == '\\') {
+        return Err(format!("holds {c:?}, which a URL cannot hold"));
+    }
+    match text.split_once("://") {
+        Some((_, rest)) if !rest.is_empty() && !rest.starts_with('/') => Ok(()),
+        _ => Err(format!("`{}` is not an absolute URL such as https://example.com/hook", short(text))),
     }
 }
 
@@ -97,6 +100,8 @@ mod tests {
             "/hook",
             "https://",
             "https:///hook",
+            "https:example.com",
+            "https:/example.com",
             "ftp://example.com/",
             "file:///etc/passwd",
             "javascript:alert(1)",

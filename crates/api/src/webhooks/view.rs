@@ -4,8 +4,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use whimbrel_core::EndpointId;
 use whimbrel_core::endpoint::{Endpoint, EndpointStatus};
-use whimbrel_core::secret::{SecretPair, parse_ed25519, public_key};
 
+use crate::state::ApiState;
 use crate::text;
 
 /// A webhook.
@@ -21,7 +21,7 @@ pub(crate) struct WebhookView {
     /// The event types it gets.
     #[schema(example = json!(["user.created", "project.*"]))]
     events: Vec<String>,
-    /// The signing secret. Shown only when the webhook is made and when the secret is rotated.
+    /// The signing secret: shown when the webhook is made, later only where its contract says so.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false, nullable = false)]
     secret: Option<String>,
@@ -61,8 +61,10 @@ pub(crate) enum Status {
 }
 
 impl WebhookView {
-    /// Without its secret.
-    pub(super) fn new(endpoint: &Endpoint) -> Self {
+    /// Shows an endpoint, with its secret only where the contract lets it be shown again.
+    pub(super) fn new(state: &ApiState, endpoint: &Endpoint) -> Self {
+        let shown_again = state.contracts.get(&endpoint.contract).is_some_and(|contract| !contract.secret().shown_once());
+        let secret = shown_again.then(|| endpoint.secrets.current.expose().to_owned());
         let (status, reason, since) = match endpoint.status {
             EndpointStatus::Active => (Status::Active, None, None),
             EndpointStatus::Suspended { reason, since } => (Status::Suspended, Some(reason.as_str()), Some(since)),
@@ -72,8 +74,8 @@ impl WebhookView {
             id: endpoint.id,
             url: endpoint.url.clone(),
             events: endpoint.events.iter().map(ToString::to_string).collect(),
-            secret: None,
-            public_key: public_key_of(&endpoint.secrets),
+            secret,
+            public_key: endpoint.secrets.public_key_text(),
             active: endpoint.status.is_active(),
             created_at: text::whole_seconds(endpoint.created_at),
             status,
@@ -84,12 +86,8 @@ impl WebhookView {
         }
     }
 
-    /// With its secret, for the one answer that shows it.
-    pub(super) fn with_secret(endpoint: &Endpoint) -> Self {
-        Self { secret: Some(endpoint.secrets.current.expose().to_owned()), ..Self::new(endpoint) }
+    /// With its secret, for the answer to its creation.
+    pub(super) fn with_secret(state: &ApiState, endpoint: &Endpoint) -> Self {
+        Self { secret: Some(endpoint.secrets.current.expose().to_owned()), ..Self::new(state, endpoint) }
     }
-}
-
-fn public_key_of(secrets: &SecretPair) -> Option<String> {
-    secrets.ed25519.as_ref().and_then(parse_ed25519).map(|key| public_key(&key))
 }

@@ -45,8 +45,8 @@ impl Contract {
 fn read(file: &str, text: &str) -> Result<RawContract, ContractError> {
     let fault = |field: String, error: &toml::de::Error| Invalid::at(field, first_line(error.message())).in_file(file);
     let line_of = |error: &toml::de::Error| {
-        let start = error.span().map_or(0, |span| span.start.min(text.len()));
-        format!("line {}", text.as_bytes()[..start].iter().filter(|byte| **byte == b'\n').count() + 1)
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        format!("line {}", before.split('\n').count())
     };
     let deserializer = toml::Deserializer::parse(text).map_err(|error| fault(line_of(&error), &error))?;
     serde_path_to_error::deserialize(deserializer).map_err(|error| match error.path().to_string() {

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::check::{Invalid, duration, within};
 
-const TIMEOUT_MAX: Duration = Duration::from_secs(120);
+const TIMEOUT_MAX: Duration = Duration::from_mins(2);
 const RESPONSE_CAPTURE_BYTES_MAX: usize = 64 * 1024;
 
 #[derive(Debug, Clone, PartialEq, Eq)]

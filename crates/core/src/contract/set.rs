@@ -102,11 +102,11 @@ impl ContractSet {
     }
 
     fn add<'a>(&mut self, files: impl Iterator<Item = (&'a str, &'a str)> + Clone) -> Result<(), ContractError> {
-        for (file, text) in files.clone().filter(|(file, _)| file.ends_with(".toml")) {
+        for (file, text) in files.clone().filter(|(file, _)| is_contract(file)) {
             let contract = Contract::parse(file, text)?;
             self.0.insert(contract.name.clone(), Arc::new(contract));
         }
-        for (file, text) in files.filter(|(file, _)| !file.ends_with(".toml")) {
+        for (file, text) in files.filter(|(file, _)| !is_contract(file)) {
             self.add_sample(file, text).map_err(|problem| Invalid::at("sample", problem).in_file(file))?;
         }
         Ok(())
@@ -121,6 +121,10 @@ impl ContractSet {
         let contract = self.0.get_mut(&name).ok_or_else(|| format!("there is no contract `{name}`"))?;
         Arc::make_mut(contract).catalogue.attach(event_type, text)
     }
+}
+
+fn is_contract(file: &str) -> bool {
+    file.strip_suffix(".toml").is_some()
 }
 
 impl<'a> IntoIterator for &'a ContractSet {

@@ -36,14 +36,16 @@ impl Printer<'_> {
         match self.peek() {
             b'{' => self.object(depth.checked_sub(1)?),
             b'[' => self.array(depth.checked_sub(1)?),
-            b'"' => {
-                self.string();
+            b'-' | b'0'..=b'9' => self.number(),
+            first => {
+                match first {
+                    b'"' => self.string(),
+                    b't' => self.word("true"),
+                    b'f' => self.word("false"),
+                    _ => self.word("null"),
+                }
                 Some(())
             }
-            b't' => self.word("true"),
-            b'f' => self.word("false"),
-            b'n' => self.word("null"),
-            _ => self.number(),
         }
     }
 
@@ -51,10 +53,9 @@ impl Printer<'_> {
         self.at += text::reprint(&self.json.as_bytes()[self.at..], &mut self.out);
     }
 
-    fn word(&mut self, word: &str) -> Option<()> {
+    fn word(&mut self, word: &str) {
         self.out.extend_from_slice(word.as_bytes());
         self.at += word.len();
-        Some(())
     }
 
     fn number(&mut self) -> Option<()> {

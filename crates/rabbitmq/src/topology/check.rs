@@ -148,8 +148,7 @@ fn bound(topology: &Topology, found: &[Bound]) -> Vec<String> {
             && topology.queues.iter().any(|queue| queue.name == bound.destination)
     };
     let foreign = found.iter().filter(known).filter(|b| !topology.bindings.iter().any(|binding| same(b, binding)));
-    let foreign =
-        foreign.map(|b| format!("{} must not be there", line(&b.source, &b.destination, &b.routing_key)));
+    let foreign = foreign.map(|b| format!("{} must not be there", line(&b.source, &b.destination, &b.routing_key)));
     missing.chain(foreign).collect()
 }
 

@@ -60,12 +60,7 @@ impl Topology {
 }
 
 fn user(role: Role) -> User {
-    User {
-        name: name(role),
-        password_hash: "",
-        hashing_algorithm: "rabbit_password_hashing_sha256",
-        tags: [],
-    }
+    User { name: name(role), password_hash: "", hashing_algorithm: "rabbit_password_hashing_sha256", tags: [] }
 }
 
 fn rights(role: Role, vhost: &str) -> Rights<'_> {

@@ -161,23 +161,29 @@ fn quorum() -> Arguments {
 
 /// Of the queues that roles consume: what comes too often goes to parking, and is not lost on the way.
 fn work() -> Arguments {
-    with(quorum(), [
-        ("x-delivery-limit", Argument::Number(DELIVERY_LIMIT)),
-        ("x-dead-letter-exchange", text(PARKING)),
-        ("x-dead-letter-strategy", text("at-least-once")),
-        ("x-overflow", text("reject-publish")),
-    ])
+    with(
+        quorum(),
+        [
+            ("x-delivery-limit", Argument::Number(DELIVERY_LIMIT)),
+            ("x-dead-letter-exchange", text(PARKING)),
+            ("x-dead-letter-strategy", text("at-least-once")),
+            ("x-overflow", text("reject-publish")),
+        ],
+    )
 }
 
 /// Of a tier: when the time is over back to the jobs, under the same routing key so that the lane survives.
 fn delay(tier: Tier) -> Arguments {
     let millis = i64::try_from(tier.delay().as_millis()).unwrap_or(i64::MAX);
-    with(quorum(), [
-        ("x-message-ttl", Argument::Number(millis)),
-        ("x-dead-letter-exchange", text(JOBS)),
-        ("x-dead-letter-strategy", text("at-least-once")),
-        ("x-overflow", text("reject-publish")),
-    ])
+    with(
+        quorum(),
+        [
+            ("x-message-ttl", Argument::Number(millis)),
+            ("x-dead-letter-exchange", text(JOBS)),
+            ("x-dead-letter-strategy", text("at-least-once")),
+            ("x-overflow", text("reject-publish")),
+        ],
+    )
 }
 
 fn with<const N: usize>(mut arguments: Arguments, more: [(&'static str, Argument); N]) -> Arguments {
@@ -206,20 +212,23 @@ mod tests {
     #[test]
     fn names() {
         let names: Vec<_> = table().queues.into_iter().map(|queue| queue.name).collect();
-        assert_eq!(names, [
-            "whimbrel.events.v1",
-            "whimbrel.jobs.live.v1",
-            "whimbrel.jobs.slow.v1",
-            "whimbrel.jobs.bulk.v1",
-            "whimbrel.outcomes.v1",
-            "whimbrel.delay.1s.v1",
-            "whimbrel.delay.2s.v1",
-            "whimbrel.delay.5s.v1",
-            "whimbrel.delay.10s.v1",
-            "whimbrel.delay.30s.v1",
-            "whimbrel.parking.v1",
-            "whimbrel.unroutable.v1",
-        ]);
+        assert_eq!(
+            names,
+            [
+                "whimbrel.events.v1",
+                "whimbrel.jobs.live.v1",
+                "whimbrel.jobs.slow.v1",
+                "whimbrel.jobs.bulk.v1",
+                "whimbrel.outcomes.v1",
+                "whimbrel.delay.1s.v1",
+                "whimbrel.delay.2s.v1",
+                "whimbrel.delay.5s.v1",
+                "whimbrel.delay.10s.v1",
+                "whimbrel.delay.30s.v1",
+                "whimbrel.parking.v1",
+                "whimbrel.unroutable.v1",
+            ]
+        );
     }
 
     #[test]

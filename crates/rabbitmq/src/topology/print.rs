@@ -6,9 +6,10 @@ use super::{Argument, Arguments, Topology};
 
 impl fmt::Display for Topology {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let exchanges = self.exchanges.iter().map(|exchange| {
-            [exchange.name.to_owned(), exchange.kind.as_str().to_owned(), line(&exchange.arguments)]
-        });
+        let exchanges = self
+            .exchanges
+            .iter()
+            .map(|exchange| [exchange.name.to_owned(), exchange.kind.as_str().to_owned(), line(&exchange.arguments)]);
         section(f, ["EXCHANGE", "TYPE", "ARGUMENTS"], &exchanges.collect::<Vec<_>>())?;
         writeln!(f)?;
         let queues = self.queues.iter().map(|queue| {
@@ -36,9 +37,8 @@ fn line(arguments: &Arguments) -> String {
 
 /// Columns as wide as their widest cell, but for the last one.
 fn section(f: &mut fmt::Formatter<'_>, head: [&str; 3], rows: &[[String; 3]]) -> fmt::Result {
-    let width = |column: usize| {
-        rows.iter().map(|row| row[column].len()).chain([head[column].len()]).max().unwrap_or_default()
-    };
+    let width =
+        |column: usize| rows.iter().map(|row| row[column].len()).chain([head[column].len()]).max().unwrap_or_default();
     let (first, second) = (width(0), width(1));
     for [a, b, c] in [head.map(String::from)].into_iter().chain(rows.iter().cloned()) {
         writeln!(f, "{}", format!("{a:first$}  {b:second$}  {c}").trim_end())?;

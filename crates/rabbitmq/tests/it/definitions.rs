@@ -1,11 +1,11 @@
 //! The generated file for platform teams.
 
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use reqwest::Method;
 use serde_json::Value;
+use whimbrel_core::contract::ContractSet;
 use whimbrel_core::tier::Tiers;
 use whimbrel_rabbitmq::Topology;
 use whimbrel_rabbitmq::topology::{Management, check};
@@ -16,8 +16,7 @@ const VHOST: &str = "whimbrel";
 
 /// Of the four built-in contracts.
 fn topology() -> Topology {
-    let seconds = [5, 10, 30, 60, 300, 900, 1_800, 3_600, 7_200, 18_000, 21_600, 36_000, 50_400, 72_000, 86_400];
-    Topology::new(&Tiers::new(seconds.map(Duration::from_secs)))
+    Topology::new(&Tiers::new(ContractSet::built_in().distinct_delays()))
 }
 
 /// `WHIMBREL_GENERATE=1` writes the file instead.
@@ -30,8 +29,11 @@ fn generated_definitions_json_is_in_step() -> anyhow::Result<()> {
         std::fs::write(&path, &generated)?;
     }
     let file = std::fs::read_to_string(&path).with_context(|| format!("{} is missing", path.display()))?;
-    ensure!(file == generated, "deploy/rabbitmq/definitions.json is not what the topology says: \
-         run this test with WHIMBREL_GENERATE=1");
+    ensure!(
+        file == generated,
+        "deploy/rabbitmq/definitions.json is not what the topology says: \
+         run this test with WHIMBREL_GENERATE=1"
+    );
     Ok(())
 }
 

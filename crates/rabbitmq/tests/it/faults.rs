@@ -25,7 +25,10 @@ async fn a_wrong_password_is_fatal_and_not_repeated() -> anyhow::Result<()> {
 async fn a_missing_vhost_is_fatal() -> anyhow::Result<()> {
     let vhost = vhost().await?;
     let error = connect(&vhost.amqp_url().replace(vhost.name(), "nowhere")).await.err();
-    ensure!(matches!(&error, Some(QueueError::Fatal(sentence)) if sentence.contains("/nowhere does not exist")), "{error:?}");
+    ensure!(
+        matches!(&error, Some(QueueError::Fatal(sentence)) if sentence.contains("/nowhere does not exist")),
+        "{error:?}"
+    );
     Ok(())
 }
 

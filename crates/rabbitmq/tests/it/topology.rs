@@ -6,8 +6,8 @@ use serde_json::json;
 use whimbrel_core::port::{Lane, Queue as _, QueueError, Route, Source};
 use whimbrel_rabbitmq::Topology;
 use whimbrel_rabbitmq::topology::{Management, check, declare};
-use whimbrel_testkit::{http, wait};
 use whimbrel_testkit::rabbitmq::{Vhost, vhost};
+use whimbrel_testkit::{http, wait};
 
 use crate::support::{self, PATIENCE, message, tiers};
 
@@ -111,7 +111,8 @@ async fn rule_16_a_full_events_queue_refuses() -> anyhow::Result<()> {
     let queue = support::connect(vhost.amqp_url()).await?;
     let event = || message(Route::Events("a.b".to_owned()), "one more");
     // The policy reaches the queue some time after it was made.
-    let refused = wait::until("the queue refuses", PATIENCE, async || queue.publisher().publish(vec![event()]).await.err());
+    let refused =
+        wait::until("the queue refuses", PATIENCE, async || queue.publisher().publish(vec![event()]).await.err());
     ensure!(matches!(refused.await?, QueueError::Full(_)), "refused for another reason");
     // Others are not concerned.
     Ok(queue.publisher().publish(vec![message(Route::Outcomes, "taken")]).await?)

@@ -119,6 +119,17 @@ pub(crate) async fn next_due(tx: &mut SqliteConnection) -> Result<Option<Timesta
     Ok(at.map(Timestamp::from_micros))
 }
 
+/// Takes 64 KiB of the file and gives them back: fails while there is no room.
+pub(crate) async fn take_room(tx: &mut SqliteConnection) -> Result<(), Fault> {
+    sqlx::query(
+        "INSERT INTO messages (id, message_id, content_type, kind, payload) VALUES (0, '', '', '', zeroblob(65536))",
+    )
+    .execute(&mut *tx)
+    .await?;
+    sqlx::query("DELETE FROM messages WHERE id = 0").execute(tx).await?;
+    Ok(())
+}
+
 /// Reads messages of one stretch in order, until there are `count` of them or `bytes`.
 pub(crate) async fn read(pool: &SqlitePool, from: i64, to: i64, count: usize, bytes: usize) -> Result<Vec<Stored>, Fault> {
     let mut rows = sqlx::query(

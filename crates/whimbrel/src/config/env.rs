@@ -31,7 +31,7 @@ pub(super) const KEYS: [&str; 21] = [
 ];
 
 /// Variables that other commands read.
-const OTHERS: [&str; 3] = ["WHIMBREL_URL", "WHIMBREL_KEY", "WHIMBREL_CONFIG"];
+const OTHERS: [&str; 4] = ["WHIMBREL_URL", "WHIMBREL_KEY", "WHIMBREL_CONFIG", "WHIMBREL_MANAGEMENT_URL"];
 
 /// The known variables as a source of configuration.
 pub(super) fn source(vars: impl Iterator<Item = (String, String)>) -> Environment {

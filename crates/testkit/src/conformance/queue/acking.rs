@@ -32,8 +32,7 @@ pub async fn a_tag_of_another_epoch_or_unknown_is_ignored(fixture: &impl Fixture
     let received = take(&mut *consumer, 2).await?;
     let known = received[0].tag;
 
-    let strangers =
-        [Tag { epoch: known.epoch + 1_000, ..known }, Tag { number: known.number + 1_000_000, ..known }];
+    let strangers = [Tag { epoch: known.epoch + 1_000, ..known }, Tag { number: known.number + 1_000_000, ..known }];
     acker.ack(&strangers).await?;
     acker.release(&strangers).await?;
     acker.ack_through(strangers[0]).await?;

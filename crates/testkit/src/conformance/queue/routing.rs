@@ -76,7 +76,8 @@ pub async fn depths_count_what_waits(fixture: &impl Fixture) -> Checked {
     publisher.publish(numbered(&Route::Events("a.b".to_owned()), 2)).await?;
     publish(&*publisher, Route::Delay(whimbrel_core::tier::Tier::new(whimbrel_core::tier::HOPS[3]), Lane::Live), "")
         .await?;
-    let expected = [("events", 2), ("jobs.live", 0), ("jobs.slow", 3), ("outcomes", 0), ("delay.10s", 1), ("parking", 0)];
+    let expected =
+        [("events", 2), ("jobs.live", 0), ("jobs.slow", 3), ("outcomes", 0), ("delay.10s", 1), ("parking", 0)];
     wait::until("the depths are right", PATIENCE, || depths_are(&*queue, &expected)).await?;
 
     let mut consumer = queue.consume(Source::Jobs(Lane::Slow), 10).await?;

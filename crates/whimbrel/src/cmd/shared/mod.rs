@@ -4,10 +4,16 @@ mod client;
 mod contract_args;
 mod input;
 mod paint;
+mod samples;
 mod signals;
+mod verifier;
+mod words;
 
-pub(crate) use client::{ApiClient, ApiError};
-pub(crate) use contract_args::ContractArgs;
+pub(crate) use client::ApiClient;
+pub(crate) use contract_args::{ContractsDirArgs, named};
 pub(crate) use input::read_input;
 pub(crate) use paint::Paint;
+pub(crate) use samples::{sample, samples};
 pub(crate) use signals::interrupted;
+pub(crate) use verifier::{Verifier, VerifierArgs};
+pub(crate) use words::{brief, bytes, clock_time, count};

@@ -1,0 +1,150 @@
+//! What shares one commit.
+
+use sqlx::SqliteConnection;
+use tokio::sync::oneshot;
+use whimbrel_core::Timestamp;
+use whimbrel_core::port::{QueueError, StoreError};
+
+use super::call::Work;
+use super::{Inbox, Job, Spent};
+use crate::fault::Fault;
+use crate::queue::Dispatch;
+use crate::queue::place::{Ids, KEPT, Place};
+use crate::queue::stored::{Outgoing, Stored};
+use crate::queue::table::{self, Promoted};
+
+/// Bounds of one group, so that its first caller is not kept waiting by its last.
+const JOBS_MAX: usize = 256;
+const BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Jobs that were ready at the same time.
+#[derive(Default)]
+pub(super) struct Group {
+    calls: Vec<(Box<dyn Work>, Result<(), StoreError>)>,
+    messages: Vec<Outgoing>,
+    published: Vec<oneshot::Sender<Result<(), QueueError>>>,
+    bytes: usize,
+}
+
+/// What a group's commit made ready or late.
+#[derive(Default)]
+pub(super) struct Outcome {
+    promoted: Vec<Promoted>,
+    written: Vec<Outgoing>,
+}
+
+impl Group {
+    pub(super) fn len(&self) -> usize {
+        self.calls.len() + self.published.len()
+    }
+
+    pub(super) fn push(&mut self, job: Job) {
+        match job {
+            Job::Call(call) if call.is_wanted() => self.calls.push((call, Ok(()))),
+            Job::Call(_) => {}
+            Job::Publish { messages, done } => {
+                self.bytes += messages.iter().map(|outgoing| outgoing.message.bytes()).sum::<usize>();
+                self.messages.extend(messages);
+                self.published.push(done);
+            }
+        }
+    }
+
+    /// Takes what else is ready.
+    pub(super) fn fill(&mut self, inbox: &mut Inbox) {
+        while self.len() < JOBS_MAX
+            && self.bytes < BYTES_MAX
+            && let Ok(job) = inbox.jobs.try_recv()
+        {
+            self.push(job);
+        }
+    }
+
+    /// Runs everything in the transaction that is open, then commits it.
+    pub(super) async fn run(
+        &mut self,
+        tx: &mut SqliteConnection,
+        spent: &mut Spent,
+        promote_at: Option<Timestamp>,
+        ids: &mut Ids,
+    ) -> Result<Outcome, Fault> {
+        table::delete(tx, &spent.acked).await?;
+        self.run_calls(tx).await?;
+        let promoted = match promote_at {
+            Some(now) => table::promote(tx, now, ids).await?,
+            None => Vec::new(),
+        };
+        for outgoing in spent.parked.iter_mut().chain(&mut self.messages) {
+            outgoing.message.id = ids.next(outgoing.place.index());
+        }
+        table::insert(tx, &spent.parked).await?;
+        table::insert(tx, &self.messages).await?;
+        sqlx::query("COMMIT").execute(tx).await?;
+        let written = std::mem::take(&mut spent.parked).into_iter().chain(std::mem::take(&mut self.messages)).collect();
+        spent.acked.clear();
+        Ok(Outcome { promoted, written })
+    }
+
+    /// A call that fails by itself is undone by itself. Savepoints need no release: the commit takes them all.
+    async fn run_calls(&mut self, tx: &mut SqliteConnection) -> Result<(), Fault> {
+        for (call, ended) in &mut self.calls {
+            sqlx::query("SAVEPOINT call").execute(&mut *tx).await?;
+            match call.run(tx).await {
+                Ok(()) => {}
+                Err(fault) if fault.is_of_the_engine() => return Err(fault),
+                Err(fault) => {
+                    sqlx::query("ROLLBACK TO call").execute(&mut *tx).await?;
+                    *ended = Err(fault.to_store());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells everyone how it ended.
+    pub(super) fn answer(self, ended: Result<(), &Fault>) {
+        for (call, by_itself) in self.calls {
+            call.answer(ended.map_err(Fault::to_store).and(by_itself));
+        }
+        for done in self.published {
+            // Whoever does not wait any more does not need the answer.
+            let _ = done.send(ended.map_err(Fault::to_queue));
+        }
+    }
+}
+
+impl Outcome {
+    /// The earliest time at which one of its new messages is due.
+    pub(super) fn first_due(&self) -> Option<Timestamp> {
+        let due = |outgoing: &Outgoing| match outgoing.place {
+            Place::Delayed { due_at, .. } => Some(due_at),
+            Place::Ready(_) => None,
+        };
+        self.written.iter().filter_map(due).min()
+    }
+
+    /// How many messages left their tier.
+    pub(super) fn promoted(&self) -> usize {
+        self.promoted.len()
+    }
+
+    /// Hands what is ready to the consumers, in the order of the ids.
+    pub(super) fn dispatch(self, dispatch: &Dispatch) {
+        let mut ready: [Vec<Stored>; KEPT.len()] = Default::default();
+        for Promoted { tier, place, message } in self.promoted {
+            dispatch.undelay(&tier);
+            ready[place.index()].push(message);
+        }
+        for Outgoing { place, message } in self.written {
+            match place {
+                Place::Delayed { tier, .. } => dispatch.delay(tier.to_string()),
+                Place::Ready(index) => ready[index].push(message),
+            }
+        }
+        for (lot, messages) in dispatch.lots.iter().zip(ready) {
+            if !messages.is_empty() {
+                lot.add(messages);
+            }
+        }
+    }
+}

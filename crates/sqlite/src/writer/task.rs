@@ -1,0 +1,241 @@
+//! The writer's loop.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{Connection as _, SqliteConnection};
+use tokio_util::sync::CancellationToken;
+use whimbrel_core::Timestamp;
+use whimbrel_core::port::Clock;
+
+use super::group::{Group, Outcome};
+use super::{Inbox, Spent};
+use crate::batch::ROWS_MAX;
+use crate::fault::Fault;
+use crate::lock::DataDir;
+use crate::queue::place::Ids;
+use crate::queue::{Dispatch, table};
+
+/// The longest sleep towards a due time, so that a step of the wall clock is noticed.
+const SLEEP_MAX: Duration = Duration::from_secs(1);
+
+/// How often a file that refuses commits is tried, if nobody else does.
+const PROBE_EVERY: Duration = Duration::from_millis(500);
+
+/// How much the writer has done since it was started.
+#[derive(Debug, Default)]
+pub struct Tally {
+    commits: AtomicU64,
+    jobs: AtomicU64,
+}
+
+impl Tally {
+    /// Transactions committed.
+    pub fn commits(&self) -> u64 {
+        self.commits.load(Ordering::Relaxed)
+    }
+
+    /// Calls and publishes in them.
+    pub fn jobs(&self) -> u64 {
+        self.jobs.load(Ordering::Relaxed)
+    }
+}
+
+/// What the writer starts with.
+pub(crate) struct Start {
+    pub(crate) db: SqliteConnection,
+    pub(crate) reopen: SqliteConnectOptions,
+    pub(crate) file: PathBuf,
+    pub(crate) inbox: Inbox,
+    pub(crate) dispatch: Arc<Dispatch>,
+    pub(crate) ids: Ids,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) stop: CancellationToken,
+    pub(crate) tally: Arc<Tally>,
+    /// Held until the last statement is done.
+    pub(crate) dir: Arc<DataDir>,
+}
+
+/// The writer at work.
+pub(crate) struct Task {
+    start: Start,
+    /// Dealt with, and not yet committed.
+    spent: Spent,
+    next_due: Option<Timestamp>,
+    failing: bool,
+}
+
+impl Task {
+    /// Ready to run.
+    pub(crate) async fn new(mut start: Start) -> Result<Self, Fault> {
+        let next_due = table::next_due(&mut start.db).await?;
+        Ok(Self { start, spent: Spent::default(), next_due, failing: false })
+    }
+
+    /// Commits group after group until the engine is closed or dropped, and then what is left.
+    pub(crate) async fn run(mut self) {
+        loop {
+            let mut group = Group::default();
+            let stopped = self.wait(&mut group).await;
+            if stopped {
+                self.start.inbox.jobs.close();
+            }
+            group.fill(&mut self.start.inbox);
+            self.gather_spent();
+            let idle = group.len() == 0 && self.spent.is_empty() && !self.is_due();
+            if !idle || self.failing {
+                self.commit(group).await;
+            } else if stopped {
+                break;
+            }
+            if stopped && self.failing {
+                break;
+            }
+        }
+        if let Err(error) = self.start.db.close().await {
+            tracing::warn!(error = %error, "the database did not close cleanly");
+        }
+        drop(self.start.dir);
+    }
+
+    /// Waits until there is something to do; true when the engine stops.
+    async fn wait(&mut self, group: &mut Group) -> bool {
+        let sleep = self.until_next();
+        let Start { inbox: Inbox { jobs, spent }, stop, .. } = &mut self.start;
+        tokio::select! {
+            biased;
+            Some(job) = jobs.recv() => group.push(job),
+            Some(more) = spent.recv() => self.spent.extend(more),
+            () = tokio::time::sleep(sleep.unwrap_or_default()), if sleep.is_some() => {}
+            () = stop.cancelled() => return true,
+        }
+        false
+    }
+
+    /// How long there is nothing to do by itself; `None` for ever.
+    fn until_next(&self) -> Option<Duration> {
+        let due = self.next_due.map(|due| due.since(self.start.clock.now()).min(SLEEP_MAX));
+        let probe = self.failing.then_some(PROBE_EVERY);
+        match probe {
+            Some(probe) => Some(due.map_or(probe, |due| due.max(probe))),
+            None => due,
+        }
+    }
+
+    fn is_due(&self) -> bool {
+        self.next_due.is_some_and(|due| due <= self.start.clock.now())
+    }
+
+    fn gather_spent(&mut self) {
+        while let Ok(more) = self.start.inbox.spent.try_recv() {
+            self.spent.extend(more);
+        }
+    }
+
+    /// One transaction, or two after a failure: room is made by what was acked, so that goes first.
+    async fn commit(&mut self, mut group: Group) {
+        if self.failing && self.probe().await.is_err() {
+            let fault = Fault::Sql(sqlx::Error::Io(std::io::Error::other("commits fail, see the log")));
+            group.answer(Err(&fault));
+            return;
+        }
+        let promote_at = self.is_due().then(|| self.start.clock.now());
+        match self.transact(&mut group, promote_at).await {
+            Ok(outcome) => self.succeed(group, outcome, promote_at).await,
+            Err(fault) => self.fail(group, &fault).await,
+        }
+    }
+
+    async fn transact(&mut self, group: &mut Group, promote_at: Option<Timestamp>) -> Result<Outcome, Fault> {
+        let Start { db, ids, .. } = &mut self.start;
+        sqlx::query("BEGIN IMMEDIATE").execute(&mut *db).await?;
+        group.run(db, &mut self.spent, promote_at, ids).await
+    }
+
+    async fn succeed(&mut self, group: Group, outcome: Outcome, promote_at: Option<Timestamp>) {
+        let jobs = group.len();
+        self.start.tally.commits.fetch_add(1, Ordering::Relaxed);
+        self.start.tally.jobs.fetch_add(jobs as u64, Ordering::Relaxed);
+        metrics::counter!("whimbrel_sqlite_commits_total").increment(1);
+        metrics::counter!("whimbrel_sqlite_jobs_total").increment(jobs as u64);
+        let (due, promoted) = (outcome.first_due(), outcome.promoted());
+        outcome.dispatch(&self.start.dispatch);
+        group.answer(Ok(()));
+        self.set_failing(false);
+        match promote_at {
+            // As many as one group takes: there may be more.
+            Some(_) if promoted == ROWS_MAX => {}
+            Some(_) => self.next_due = self.read_next_due().await,
+            None => self.next_due = self.next_due.into_iter().chain(due).min(),
+        }
+    }
+
+    /// On an error: look again soon.
+    async fn read_next_due(&mut self) -> Option<Timestamp> {
+        table::next_due(&mut self.start.db).await.unwrap_or_else(|fault| {
+            tracing::error!(error = %fault, "cannot read when the next delayed message is due");
+            Some(self.start.clock.now() + SLEEP_MAX)
+        })
+    }
+
+    async fn fail(&mut self, group: Group, fault: &Fault) {
+        if !self.failing {
+            tracing::error!(file = %self.start.file.display(), error = %fault, "a commit failed; publishers are held back until one works");
+        }
+        self.set_failing(true);
+        self.roll_back().await;
+        group.answer(Err(fault));
+    }
+
+    /// Leaves the transaction, if need be with a new connection.
+    async fn roll_back(&mut self) {
+        if sqlx::query("ROLLBACK").execute(&mut self.start.db).await.is_err()
+            && let Ok(db) = SqliteConnection::connect_with(&self.start.reopen).await
+        {
+            self.start.db = db;
+        }
+    }
+
+    /// Writes down what was acked, and tries whether there is room for more.
+    async fn probe(&mut self) -> Result<(), Fault> {
+        let tried = self.try_room().await;
+        if tried.is_err() {
+            self.roll_back().await;
+            return tried;
+        }
+        tracing::info!("commits work again");
+        self.set_failing(false);
+        Ok(())
+    }
+
+    async fn try_room(&mut self) -> Result<(), Fault> {
+        let db = &mut self.start.db;
+        sqlx::query("BEGIN IMMEDIATE").execute(&mut *db).await?;
+        table::delete(db, &self.spent.acked).await?;
+        sqlx::query("COMMIT").execute(&mut *db).await?;
+        self.spent.acked.clear();
+        sqlx::query("BEGIN IMMEDIATE").execute(&mut *db).await?;
+        table::take_room(db).await?;
+        sqlx::query("COMMIT").execute(&mut *db).await?;
+        Ok(())
+    }
+
+    fn set_failing(&mut self, failing: bool) {
+        self.failing = failing;
+        self.start.dispatch.blocked.send_if_modified(|blocked| std::mem::replace(blocked, failing) != failing);
+    }
+}
+
+impl Spent {
+    fn is_empty(&self) -> bool {
+        self.acked.is_empty() && self.parked.is_empty()
+    }
+
+    fn extend(&mut self, more: Self) {
+        self.acked.extend(more.acked);
+        self.parked.extend(more.parked);
+    }
+}

@@ -1,0 +1,101 @@
+//! The two engines behind the ports: chosen by the configuration, and nowhere else.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use secrecy::{ExposeSecret, SecretString};
+use tracing::info;
+use whimbrel_core::contract::ContractSet;
+use whimbrel_core::port::{Clock, Queue, Store};
+use whimbrel_core::tier::Tiers;
+use whimbrel_postgres::PostgresStore;
+use whimbrel_rabbitmq::RabbitQueue;
+
+use crate::config::Config;
+use crate::keys;
+
+/// A store and a queue.
+pub(crate) struct Engine {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) queue: Arc<dyn Queue>,
+    pub(crate) is_embedded: bool,
+}
+
+/// Where the distributed engine is.
+pub(crate) struct Urls<'a> {
+    pub(crate) database: &'a SecretString,
+    pub(crate) amqp: &'a SecretString,
+}
+
+impl Config {
+    /// The distributed engine's servers; `None` means embedded.
+    pub(crate) fn distributed(&self) -> Option<Urls<'_>> {
+        Some(Urls { database: self.database_url.as_ref()?, amqp: self.amqp_url.as_ref()? })
+    }
+}
+
+/// The built-in contracts and the deployment's own, scaled.
+pub(crate) fn contracts(config: &Config) -> anyhow::Result<ContractSet> {
+    let mut files = Vec::new();
+    if let Some(dir) = &config.contracts_dir {
+        let entries = std::fs::read_dir(dir).with_context(|| format!("contracts_dir {} cannot be read", dir.display()))?;
+        for entry in entries {
+            let path = entry?.path();
+            if path.extension().is_some_and(|extension| extension == "toml") {
+                let text = std::fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))?;
+                files.push((path.display().to_string(), text));
+            }
+        }
+        files.sort();
+    }
+    Ok(ContractSet::load(files)?.scaled(config.retry_scale))
+}
+
+/// Opens the configured engine.
+pub(crate) async fn open(config: &Config, tiers: &Tiers, clock: &Arc<dyn Clock>) -> anyhow::Result<Engine> {
+    let ring = Arc::new(keys::ring(config, &**clock)?);
+    let Some(urls) = config.distributed() else {
+        let options = whimbrel_sqlite::Options::default();
+        let engine = whimbrel_sqlite::Engine::open(&config.data_dir, options, ring, clock.clone()).await?;
+        info!(data_dir = %config.data_dir.display(), "embedded engine");
+        return Ok(Engine { store: engine.store(), queue: engine.queue(), is_embedded: true });
+    };
+    let store = PostgresStore::connect(urls.database.expose_secret(), whimbrel_postgres::Options::default(), ring, clock.clone()).await?;
+    store.check_schema().await?;
+    let options = whimbrel_rabbitmq::Options { url: urls.amqp.expose_secret().to_owned(), role: "whimbrel".into() };
+    let queue = RabbitQueue::connect(options, tiers.clone(), clock.clone()).await?;
+    info!("distributed engine");
+    Ok(Engine { store: Arc::new(store), queue, is_embedded: false })
+}
+
+/// What the API needs of engine and configuration.
+pub(crate) fn api_state(
+    engine: &Engine,
+    config: &Config,
+    contracts: &Arc<ContractSet>,
+    clock: &Arc<dyn Clock>,
+) -> whimbrel_api::ApiState {
+    let key = config.admin_key.as_ref().map(ExposeSecret::expose_secret);
+    let settings = whimbrel_api::Settings {
+        allow_http: config.egress.allow_http,
+        allow_networks: config.egress.allow_networks.clone(),
+        retention: config.retention,
+        ..whimbrel_api::Settings::new(key)
+    };
+    whimbrel_api::ApiState {
+        store: engine.store.clone(),
+        publisher: engine.queue.publisher(),
+        contracts: contracts.clone(),
+        clock: clock.clone(),
+        settings: Arc::new(settings),
+    }
+}
+
+/// Health and metrics.
+pub(crate) fn ops_router(engine: &Engine, metrics: impl Fn() -> String + Send + Sync + 'static) -> axum::Router {
+    whimbrel_api::ops_router(whimbrel_api::OpsState {
+        store: engine.store.clone(),
+        queue: engine.queue.clone(),
+        metrics: Arc::new(metrics),
+    })
+}
