@@ -91,12 +91,16 @@ impl Ingest {
         let incoming = received.iter().map(read).collect();
         let batch = Batch { received, incoming };
         let Some((tenants, candidates)) = self.admit(directory, &batch, stop).await else { return Ok(()) };
-        let (fanouts, rejected) = self.sort(candidates, &tenants);
-        self.park(publisher, &batch, rejected).await?;
+        let (fanouts, places, mut rejected) = self.sort(candidates, &tenants);
+        let mut start = 0;
         for chunk in chunks(&fanouts) {
             let Some(accepted) = self.accept(chunk, stop).await else { return Ok(()) };
             self.publish(publisher, chunk, &accepted, &tenants).await?;
+            let refused = accepted.into_iter().zip(&places[start..]).filter_map(|(accepted, place)| Some((*place, accepted.err()?)));
+            rejected.extend(refused);
+            start += chunk.len();
         }
+        self.park(publisher, &batch, rejected).await?;
         consumer.acker().ack_through(last).await
     }
 
@@ -131,22 +135,28 @@ impl Ingest {
         Ok((tenants, candidates))
     }
 
-    /// What goes to the store, and what goes to parking by its place in the batch.
-    fn sort(&self, candidates: Vec<Result<Event, Rejection>>, tenants: &Tenants) -> (Vec<Fanout>, Vec<(usize, Rejection)>) {
+    /// What goes to the store, with its place in the batch, and what goes to parking by its place.
+    fn sort(
+        &self,
+        candidates: Vec<Result<Event, Rejection>>,
+        tenants: &Tenants,
+    ) -> (Vec<Fanout>, Vec<usize>, Vec<(usize, Rejection)>) {
         let now = self.clock.now();
         let mut fanouts = Vec::with_capacity(candidates.len());
+        let mut places = Vec::with_capacity(candidates.len());
         let mut rejected = Vec::new();
         for (place, candidate) in candidates.into_iter().enumerate() {
             match candidate {
                 Ok(event) => {
                     let subscribers = tenants.get(&event.tenant).map(|(_, subscribers)| subscribers.clone()).unwrap_or_default();
                     fanouts.push(fanout(event, &subscribers, now));
+                    places.push(place);
                 }
                 Err(rejection) => rejected.push((place, rejection)),
             }
         }
         metrics::counter!("whimbrel_events_accepted_total").increment(fanouts.len() as u64);
-        (fanouts, rejected)
+        (fanouts, places, rejected)
     }
 
     async fn park(&self, publisher: &dyn Publisher, batch: &Batch, rejected: Vec<(usize, Rejection)>) -> Result<(), QueueError> {
@@ -168,16 +178,16 @@ impl Ingest {
     }
 
     /// Tried until the store takes it; a chunk that the store refuses is taken event by event, and the
-    /// one at fault is left out (rule 19).
-    async fn accept(&self, chunk: &[Fanout], stop: &CancellationToken) -> Option<Vec<Accepted>> {
+    /// one at fault is parked (rule 19).
+    async fn accept(&self, chunk: &[Fanout], stop: &CancellationToken) -> Option<Vec<Result<Accepted, Rejection>>> {
         let mut backoff = Duration::from_millis(50);
         loop {
             match self.store.accept(chunk).await {
-                Ok(accepted) => return Some(accepted),
+                Ok(accepted) => return Some(accepted.into_iter().map(Ok).collect()),
                 Err(StoreError::Refused(reason)) if chunk.len() == 1 => {
                     error!(event = %chunk[0].event.id, reason, "the store refuses this event");
-                    metrics::counter!("whimbrel_events_refused_total").increment(1);
-                    return Some(vec![Accepted { repeated: false, pending: Vec::new() }]);
+                    let message = format!("the store cannot take it: {reason}");
+                    return Some(vec![Err(Rejection::new("store_refused", "", message))]);
                 }
                 Err(StoreError::Refused(_)) => {
                     let (first, second) = chunk.split_at(chunk.len() / 2);
@@ -195,7 +205,7 @@ impl Ingest {
         &self,
         publisher: &dyn Publisher,
         chunk: &[Fanout],
-        accepted: &[Accepted],
+        accepted: &[Result<Accepted, Rejection>],
         tenants: &Tenants,
     ) -> Result<(), QueueError> {
         if *publisher.blocked().borrow() {
@@ -204,7 +214,7 @@ impl Ingest {
         }
         let mut all = Vec::new();
         for (fanout, accepted) in chunk.iter().zip(accepted) {
-            if let Some((head, subscribers)) = tenants.get(&fanout.event.tenant) {
+            if let (Ok(accepted), Some((head, subscribers))) = (accepted, tenants.get(&fanout.event.tenant)) {
                 all.extend(jobs(fanout, accepted, &head.contract, subscribers));
             }
         }

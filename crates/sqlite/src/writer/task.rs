@@ -137,8 +137,9 @@ impl Task {
 
     /// One transaction, or two after a failure: room is made by what was acked, so that goes first.
     async fn commit(&mut self, mut group: Group) {
-        if self.failing && self.probe().await.is_err() {
-            let fault = Fault::Sql(sqlx::Error::Io(std::io::Error::other("commits fail, see the log")));
+        if self.failing
+            && let Err(fault) = self.probe().await
+        {
             group.answer(Err(&fault));
             return;
         }

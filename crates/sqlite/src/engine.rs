@@ -1,0 +1,135 @@
+//! Opening and closing: what the store's and the queue's side share.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use sqlx::{SqliteConnection, SqlitePool};
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
+use whimbrel_core::port::{Clock, Queue, Store};
+use whimbrel_core::sealing::KeyRing;
+
+use crate::connect;
+use crate::error::OpenError;
+use crate::fault::Fault;
+use crate::lock::DataDir;
+use crate::queue::lot::Bounds;
+use crate::queue::{Dispatch, SqliteQueue, table};
+use crate::store::SqliteStore;
+use crate::writer::{self, Start, Tally, Task, Writer};
+
+/// What can be tuned. The defaults are meant for production.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Messages of one source that are held in memory; what is more waits on disk.
+    pub memory_messages_max: usize,
+    /// Likewise in bytes.
+    pub memory_bytes_max: usize,
+    /// Connections that read.
+    pub readers: u32,
+    /// How large the database file may grow; without it until the disk is full.
+    pub file_bytes_max: Option<u64>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { memory_messages_max: 4096, memory_bytes_max: 64 * 1024 * 1024, readers: 4, file_bytes_max: None }
+    }
+}
+
+/// An open data directory. It is let go when the engine and all that came from it are dropped, or when both
+/// its sides are closed.
+pub struct Engine {
+    shared: Arc<Shared>,
+    tally: Arc<Tally>,
+}
+
+/// What both sides use.
+pub(crate) struct Shared {
+    pub(crate) writer: Writer,
+    pub(crate) reads: SqlitePool,
+    pub(crate) dispatch: Arc<Dispatch>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) ring: Arc<KeyRing>,
+    tasks: TaskTracker,
+    stop: DropGuard,
+    sides_open: AtomicU8,
+}
+
+impl Engine {
+    /// Takes the directory for this process, brings the schema up to date and starts the writer.
+    pub async fn open(
+        data_dir: &Path,
+        options: Options,
+        ring: Arc<KeyRing>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, OpenError> {
+        let dir = Arc::new(DataDir::hold(data_dir).await?);
+        let file = dir.database()?;
+        let mut db = connect::open(&file, options.file_bytes_max).await?;
+        let damaged = |fault: Fault| match fault {
+            Fault::Sql(error) => connect::refuse(&file, &error),
+            other => OpenError::Damaged { path: file.clone(), reason: other.to_string() },
+        };
+        let (dispatch, ids) = look_around(&mut db, &options).await.map_err(damaged)?;
+        let (writer, inbox) = writer::channel();
+        let (stop, tally, dispatch) = (CancellationToken::new(), Arc::new(Tally::default()), Arc::new(dispatch));
+        let start = Start {
+            db,
+            reopen: connect::write_options(&file, options.file_bytes_max),
+            file: file.clone(),
+            inbox,
+            dispatch: dispatch.clone(),
+            ids,
+            clock: clock.clone(),
+            stop: stop.clone(),
+            tally: tally.clone(),
+            dir,
+        };
+        let tasks = TaskTracker::new();
+        tasks.spawn(Task::new(start).await.map_err(damaged)?.run());
+        tasks.close();
+        let reads = connect::read_pool(&file, options.readers);
+        let (stop, sides_open) = (stop.drop_guard(), AtomicU8::new(2));
+        let shared = Shared { writer, reads, dispatch, clock, ring, tasks, stop, sides_open };
+        Ok(Self { shared: Arc::new(shared), tally })
+    }
+
+    /// The store's side.
+    pub fn store(&self) -> Arc<dyn Store> {
+        Arc::new(SqliteStore(self.shared.clone()))
+    }
+
+    /// The queue's side.
+    pub fn queue(&self) -> Arc<dyn Queue> {
+        Arc::new(SqliteQueue(self.shared.clone()))
+    }
+
+    /// What the writer has done.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+}
+
+async fn look_around(db: &mut SqliteConnection, options: &Options) -> Result<(Dispatch, crate::queue::place::Ids), Fault> {
+    let bounds = Bounds { messages: options.memory_messages_max.max(1), bytes: options.memory_bytes_max.max(1) };
+    Ok(Dispatch::new(&table::survey(db).await?, bounds))
+}
+
+impl Shared {
+    /// Waits until what is under way is committed; the second side to close stops the writer and lets go
+    /// of the directory.
+    pub(crate) async fn close_one_side(&self) {
+        self.writer.flush().await;
+        if self.sides_open.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.reads.close().await;
+            self.stop_writer().await;
+        }
+    }
+
+    async fn stop_writer(&self) {
+        self.stop.token().cancel();
+        self.tasks.wait().await;
+    }
+}
