@@ -94,8 +94,9 @@ async fn restarted_broker_and_database_lose_nothing() -> Result<()> {
     let loading = load(&system.api, &stop);
     receiver.wait_for(100, SOON).await?;
     for service in ["broker", "database"] {
-        let Servers::Private(postgres, broker, _) = &mut system.servers else { anyhow::bail!("private servers") };
+        let Servers::Private(postgres, broker, vhost) = &mut system.servers else { anyhow::bail!("private servers") };
         if service == "broker" {
+            broker.settle(vhost).await?;
             broker.kill().await;
             broker.start_again().await?;
         } else {

@@ -5,6 +5,7 @@
 mod harness;
 
 mod amqp;
+mod chains;
 mod chaos;
 mod commands;
 mod deliver;

@@ -1,10 +1,12 @@
 //! A whole Whimbrel for a scenario.
 
 mod api;
+mod roles;
 mod system;
 
 pub(crate) use api::{Api, text};
-pub(crate) use system::{Kind, System, metric};
+pub(crate) use roles::Roles;
+pub(crate) use system::{Kind, Servers, System, metric};
 
 use std::time::Duration;
 

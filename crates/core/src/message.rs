@@ -13,7 +13,7 @@ use crate::outcome::{Attempted, ErrorKind, Fate, Outcome, Reply};
 use crate::time::Timestamp;
 
 /// The generated protobuf types of `proto/whimbrel/v1`.
-#[expect(missing_docs, clippy::all, clippy::pedantic, reason = "generated; the .proto files carry the docs")]
+#[expect(missing_docs, reason = "generated; the .proto files carry the docs")]
 pub mod v1 {
     include!(concat!(env!("OUT_DIR"), "/whimbrel.v1.rs"));
 }

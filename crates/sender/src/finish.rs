@@ -61,11 +61,11 @@ impl Finisher {
                 flushed
             });
             while let Some(flushed) = flushes.try_join_next() {
-                flushed.map_err(panicked)??;
+                flushed.map_err(|error| panicked(&error))??;
             }
         }
         while let Some(flushed) = flushes.join_next().await {
-            flushed.map_err(panicked)??;
+            flushed.map_err(|error| panicked(&error))??;
         }
         Ok(())
     }
@@ -126,6 +126,6 @@ impl RouteKey {
     }
 }
 
-fn panicked(error: tokio::task::JoinError) -> QueueError {
+fn panicked(error: &tokio::task::JoinError) -> QueueError {
     QueueError::Fatal(format!("a flush of results failed: {error}"))
 }

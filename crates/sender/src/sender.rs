@@ -272,13 +272,21 @@ impl Shared {
     /// Forgets endpoints as they change; all of them when notices may have been missed (rule 10).
     async fn notices(self: Arc<Self>) -> Result<(), QueueError> {
         let mut consumer = self.sender.queue.consume(Source::Notices, 256).await?;
+        let mut epoch = None;
         loop {
             let received = tokio::select! {
                 () = self.stop.cancelled() => return Ok(()),
                 received = consumer.receive(256) => received,
             };
             match received {
-                Ok(notices) => notices.into_iter().for_each(|notice| self.forget(notice.payload)),
+                Ok(notices) => {
+                    for notice in notices {
+                        if epoch.replace(notice.tag.epoch).is_some_and(|before| before != notice.tag.epoch) {
+                            self.cache.flush();
+                        }
+                        self.forget(notice.payload);
+                    }
+                }
                 Err(QueueError::Closed) => return Ok(()),
                 Err(error @ QueueError::Fatal(_)) => return Err(error),
                 Err(_) => {

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
 
 use sqlx::{SqliteConnection, SqlitePool};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -52,9 +51,9 @@ pub(crate) struct Shared {
     pub(crate) dispatch: Arc<Dispatch>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ring: Arc<KeyRing>,
+    pub(crate) store_closed: CancellationToken,
     tasks: TaskTracker,
     stop: DropGuard,
-    sides_open: AtomicU8,
 }
 
 impl Engine {
@@ -91,8 +90,8 @@ impl Engine {
         tasks.spawn(Task::new(start).await.map_err(damaged)?.run());
         tasks.close();
         let reads = connect::read_pool(&file, options.readers);
-        let (stop, sides_open) = (stop.drop_guard(), AtomicU8::new(2));
-        let shared = Shared { writer, reads, dispatch, clock, ring, tasks, stop, sides_open };
+        let (store_closed, stop) = (CancellationToken::new(), stop.drop_guard());
+        let shared = Shared { writer, reads, dispatch, clock, ring, store_closed, tasks, stop };
         Ok(Self { shared: Arc::new(shared), tally })
     }
 
@@ -118,18 +117,17 @@ async fn look_around(db: &mut SqliteConnection, options: &Options) -> Result<(Di
 }
 
 impl Shared {
-    /// Waits until what is under way is committed; the second side to close stops the writer and lets go
-    /// of the directory.
-    pub(crate) async fn close_one_side(&self) {
-        self.writer.flush().await;
-        if self.sides_open.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.reads.close().await;
-            self.stop_writer().await;
+    /// Closes one side: waits until what is under way is committed. When both are closed, the writer stops and
+    /// the directory is let go.
+    pub(crate) async fn close(&self, side: &CancellationToken) {
+        if !side.is_cancelled() {
+            side.cancel();
+            self.writer.flush().await;
         }
-    }
-
-    async fn stop_writer(&self) {
-        self.stop.token().cancel();
-        self.tasks.wait().await;
+        if self.store_closed.is_cancelled() && self.dispatch.closed.is_cancelled() {
+            self.reads.close().await;
+            self.stop.token().cancel();
+            self.tasks.wait().await;
+        }
     }
 }

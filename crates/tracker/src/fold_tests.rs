@@ -52,11 +52,11 @@ impl World {
         self.deliveries[&DeliveryId::of(event(number), endpoint())]
     }
 
-    fn outcome(&self, number: u8, attempt: u32, execution: u8, status: u16) -> Outcome {
-        self.outcome_under("bitbybit", number, attempt, execution, status)
+    fn outcome(number: u8, attempt: u32, execution: u8, status: u16) -> Outcome {
+        Self::outcome_under("bitbybit", number, attempt, execution, status)
     }
 
-    fn outcome_under(&self, contract: &str, number: u8, attempt: u32, execution: u8, status: u16) -> Outcome {
+    fn outcome_under(contract: &str, number: u8, attempt: u32, execution: u8, status: u16) -> Outcome {
         let reply = Reply::Response { status, body: bytes::Bytes::new(), retry_after: None };
         Outcome {
             delivery: DeliveryId::of(event(number), endpoint()),
@@ -83,7 +83,7 @@ impl World {
                 continue;
             };
             let stored = *self.executions.entry((row.delivery, row.number)).or_insert(row.execution);
-            seen.push(if stored != row.execution { Seen::OtherExecution } else { Seen::New });
+            seen.push(if stored == row.execution { Seen::New } else { Seen::OtherExecution });
         }
         self.settle_seen(batch, seen)
     }
@@ -116,13 +116,13 @@ fn each_contracts_table_is_followed_exactly() {
         let mut world = World::new(1);
         let table = world.contracts.get(&contract.parse().expect("a name")).expect("built in").retry().delays().to_vec();
         for (number, delay) in (1..).zip(&table) {
-            let folded = world.settle(&[world.outcome_under(contract, 0, number, u8::try_from(number).expect("few"), 500)]);
+            let folded = world.settle(&[World::outcome_under(contract, 0, number, u8::try_from(number).expect("few"), 500)]);
             let at = NOW + *delay;
             assert_eq!(folded.publish, [Planned { delivery: world.delivery(0).id, at: Some(at) }], "{contract} {number}");
             assert_eq!(world.delivery(0).state, DeliveryState::Retrying { at });
         }
         let last = u32::try_from(table.len()).expect("few") + 1;
-        let folded = world.settle(&[world.outcome_under(contract, 0, last, 200, 500)]);
+        let folded = world.settle(&[World::outcome_under(contract, 0, last, 200, 500)]);
         assert_eq!(folded.publish, []);
         assert_eq!(world.delivery(0).state, DeliveryState::Failed { reason: FailReason::Exhausted, at: NOW });
     }
@@ -131,12 +131,12 @@ fn each_contracts_table_is_followed_exactly() {
 #[test]
 fn rule_02_the_same_execution_publishes_again_only_while_its_retry_is_awaited() {
     let mut world = World::new(1);
-    let first = world.outcome(0, 1, 1, 500);
-    world.settle(&[first.clone()]);
-    let again = world.settle_seen(&[first.clone()], vec![Seen::SameExecution]);
+    let first = World::outcome(0, 1, 1, 500);
+    world.settle(std::slice::from_ref(&first));
+    let again = world.settle_seen(std::slice::from_ref(&first), vec![Seen::SameExecution]);
     assert_eq!(again.publish.len(), 1);
     assert!(again.decision.deliveries.is_empty() && again.decision.health.is_empty(), "nothing changes twice");
-    world.settle(&[world.outcome(0, 2, 2, 500)]);
+    world.settle(&[World::outcome(0, 2, 2, 500)]);
     let late = world.settle_seen(&[first], vec![Seen::SameExecution]);
     assert_eq!(late, Folded::default());
 }
@@ -144,19 +144,19 @@ fn rule_02_the_same_execution_publishes_again_only_while_its_retry_is_awaited() 
 #[test]
 fn rule_02_other_execution_publishes_nothing() {
     let mut world = World::new(1);
-    world.settle(&[world.outcome(0, 1, 1, 500)]);
-    let twin = world.settle_seen(&[world.outcome(0, 1, 9, 500)], vec![Seen::OtherExecution]);
+    world.settle(&[World::outcome(0, 1, 1, 500)]);
+    let twin = world.settle_seen(&[World::outcome(0, 1, 9, 500)], vec![Seen::OtherExecution]);
     assert_eq!(twin, Folded { duplicates: 1, ..Folded::default() });
 }
 
 #[test]
 fn rule_03_success_is_absorbing_whatever_came_before() {
     let mut world = World::new(1);
-    world.settle(&[world.outcome(0, 1, 1, 500)]);
-    world.settle_seen(&[world.outcome(0, 1, 9, 200)], vec![Seen::OtherExecution]);
+    world.settle(&[World::outcome(0, 1, 1, 500)]);
+    world.settle_seen(&[World::outcome(0, 1, 9, 200)], vec![Seen::OtherExecution]);
     assert_eq!(world.delivery(0).state, DeliveryState::Succeeded { at: NOW });
     assert_eq!(world.endpoints[&endpoint()].health, Health::default(), "and resets health");
-    let after = world.settle(&[world.outcome(0, 2, 2, 500)]);
+    let after = world.settle(&[World::outcome(0, 2, 2, 500)]);
     assert_eq!(world.delivery(0).state, DeliveryState::Succeeded { at: NOW });
     assert_eq!(after.publish, []);
 }
@@ -168,7 +168,7 @@ fn rule_01_an_older_rounds_outcome_changes_no_state() {
     let mut delivery = world.delivery(0);
     (delivery.round, delivery.first_attempt, delivery.attempt) = (2, 2, 2);
     world.deliveries.insert(id, delivery);
-    let folded = world.settle(&[world.outcome(0, 1, 1, 200)]);
+    let folded = world.settle(&[World::outcome(0, 1, 1, 200)]);
     assert_eq!(world.delivery(0), delivery);
     assert_eq!(folded.decision.deliveries[0].attempts_added, 1, "it is logged");
 }
@@ -180,7 +180,7 @@ fn rule_01_the_schedule_begins_anew_with_the_round() {
     let mut delivery = world.delivery(0);
     (delivery.round, delivery.first_attempt, delivery.attempt) = (2, 6, 6);
     world.deliveries.insert(id, delivery);
-    let outcome = Outcome { round: 2, ..world.outcome(0, 6, 1, 500) };
+    let outcome = Outcome { round: 2, ..World::outcome(0, 6, 1, 500) };
     let folded = world.settle(&[outcome]);
     assert_eq!(folded.publish[0].at, Some(NOW + Duration::from_secs(30)));
 }
@@ -188,11 +188,11 @@ fn rule_01_the_schedule_begins_anew_with_the_round() {
 #[test]
 fn rule_07_not_active_is_judged_against_the_endpoints_row() {
     let mut world = World::new(1);
-    let not_active = Outcome { fate: Fate::NotActive, ..world.outcome(0, 1, 1, 200) };
-    let folded = world.settle(&[not_active.clone()]);
+    let not_active = Outcome { fate: Fate::NotActive, ..World::outcome(0, 1, 1, 200) };
+    let folded = world.settle(std::slice::from_ref(&not_active));
     assert_eq!((folded.publish.len(), folded.publish[0].at), (1, None), "active by now: published again");
     world.endpoints.get_mut(&endpoint()).expect("known").status = EndpointStatus::Disabled;
-    world.settle(&[not_active.clone()]);
+    world.settle(std::slice::from_ref(&not_active));
     assert_eq!(world.delivery(0).state, DeliveryState::Held);
     assert_eq!(world.delivery(0).attempt, 1, "no attempt was used");
     world.endpoints.clear();
@@ -204,7 +204,7 @@ fn rule_07_not_active_is_judged_against_the_endpoints_row() {
 fn rule_09_attempts_begun_before_activation_do_not_touch_health() {
     let mut world = World::new(1);
     world.endpoints.get_mut(&endpoint()).expect("known").activated_at = Some(NOW + Duration::from_secs(1));
-    let folded = world.settle(&[world.outcome(0, 1, 1, 500)]);
+    let folded = world.settle(&[World::outcome(0, 1, 1, 500)]);
     assert!(folded.decision.health.is_empty());
     assert_eq!(folded.decision.deliveries[0].attempts_added, 1);
 }
@@ -217,7 +217,7 @@ fn rule_13_failing_throughout_five_days() {
         let facts = world.endpoints.get_mut(&endpoint()).expect("known");
         facts.status = EndpointStatus::Active;
         facts.health = Health { consecutive_failures: failures, failing_since: Some(days(failing_since)) };
-        let folded = world.settle_seen(&[world.outcome_under("standard", 0, 1, 1, 500)], vec![Seen::New]);
+        let folded = world.settle_seen(&[World::outcome_under("standard", 0, 1, 1, 500)], vec![Seen::New]);
         assert_eq!(!folded.decision.suspended.is_empty(), expected, "{failing_since} days, {failures} before");
         let id = world.delivery(0).id;
         world.deliveries.insert(id, Delivery::new(event(0), endpoint(), DeliveryState::Pending));
@@ -227,23 +227,22 @@ fn rule_13_failing_throughout_five_days() {
 #[test]
 fn rule_12_gone_fails_this_delivery_and_suspends() {
     let mut world = World::new(1);
-    let folded = world.settle(&[world.outcome_under("standard", 0, 1, 1, 410)]);
+    let folded = world.settle(&[World::outcome_under("standard", 0, 1, 1, 410)]);
     assert_eq!(world.delivery(0).state, DeliveryState::Failed { reason: FailReason::Gone, at: NOW });
     assert_eq!(folded.decision.suspended[0].reason, SuspendReason::Gone);
     let mut other = World::new(1);
-    assert_eq!(other.settle(&[other.outcome(0, 1, 1, 410)]).decision.suspended, []);
+    assert_eq!(other.settle(&[World::outcome(0, 1, 1, 410)]).decision.suspended, []);
 }
 
 #[test]
 fn rule_28_an_unknown_deliverys_outcome_is_counted() {
     let mut world = World::new(0);
-    let folded = world.settle(&[world.outcome(7, 1, 1, 200)]);
+    let folded = world.settle(&[World::outcome(7, 1, 1, 200)]);
     assert_eq!(folded, Folded { unknown: 1, ..Folded::default() });
 }
 
 /// Three deliveries' attempts, interleaved, with these results: `None` of a delivery that is done.
 fn history(results: &[(u8, bool)]) -> Vec<Outcome> {
-    let world = World::new(3);
     let mut next = [1u32; 3];
     let mut done = HashSet::new();
     let mut outcomes = Vec::new();
@@ -252,7 +251,7 @@ fn history(results: &[(u8, bool)]) -> Vec<Outcome> {
         if done.contains(number) || *attempt > 5 {
             continue;
         }
-        outcomes.push(world.outcome(*number, *attempt, execution, if *success { 200 } else { 500 }));
+        outcomes.push(World::outcome(*number, *attempt, execution, if *success { 200 } else { 500 }));
         *attempt += 1;
         if *success {
             done.insert(*number);

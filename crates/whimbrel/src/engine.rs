@@ -1,5 +1,6 @@
 //! The two engines behind the ports: chosen by the configuration, and nowhere else.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -36,19 +37,28 @@ impl Config {
 
 /// The built-in contracts and the deployment's own, scaled.
 pub(crate) fn contracts(config: &Config) -> anyhow::Result<ContractSet> {
-    let mut files = Vec::new();
-    if let Some(dir) = &config.contracts_dir {
-        let entries = std::fs::read_dir(dir).with_context(|| format!("contracts_dir {} cannot be read", dir.display()))?;
-        for entry in entries {
-            let path = entry?.path();
-            if path.extension().is_some_and(|extension| extension == "toml") {
-                let text = std::fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))?;
-                files.push((path.display().to_string(), text));
-            }
-        }
-        files.sort();
-    }
+    let files = match &config.contracts_dir {
+        Some(dir) => files(dir, dir).with_context(|| format!("contracts_dir {}", dir.display()))?,
+        None => Vec::new(),
+    };
     Ok(ContractSet::load(files)?.scaled(config.retry_scale))
+}
+
+/// The contracts and samples below `dir`, named relative to `root`.
+fn files(root: &Path, dir: &Path) -> anyhow::Result<Vec<(String, String)>> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(dir).with_context(|| format!("{} cannot be read", dir.display()))? {
+        let path = entry?.path();
+        if path.is_dir() {
+            files.extend(self::files(root, &path)?);
+        } else if path.extension().is_some_and(|extension| extension == "toml" || extension == "json") {
+            let text = std::fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))?;
+            let name = path.strip_prefix(root).unwrap_or(&path).display().to_string();
+            files.push((name, text));
+        }
+    }
+    files.sort();
+    Ok(files)
 }
 
 /// Opens the configured engine.

@@ -7,6 +7,7 @@ mod deliveries;
 mod events;
 mod isolation;
 mod ops;
+mod outage;
 mod problems;
 mod rotation;
 mod support;

@@ -1,7 +1,8 @@
 //! The API over a fresh embedded engine, under a clock that tests move.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -17,10 +18,13 @@ use whimbrel_core::event::{Event, TraceContext};
 use whimbrel_core::intake::{event_type, render_within};
 use whimbrel_core::judge::judge;
 use whimbrel_core::message::{decode, v1};
-use whimbrel_core::outcome::{Attempted, ErrorKind, Fate, Outcome};
-use whimbrel_core::port::{Clock, Consumer, Decision, DeliveryChange, Fanout, Queue, Source, Store, SystemClock};
+use whimbrel_core::endpoint::EndpointStatus;
+use whimbrel_core::outcome::{self, Attempted, ErrorKind, Fate, Outcome};
+use whimbrel_core::port::{Clock, Consumer, Decision, DeliveryChange, Facts, Fanout, Publisher, Queue, Source, Store, SystemClock};
+use whimbrel_core::sealing::KeyRing;
 use whimbrel_core::tenant::Tenant;
 use whimbrel_core::{DeliveryId, EndpointId, EventId, ExecutionId, TenantId, Timestamp};
+use whimbrel_sqlite::{Engine, Options};
 
 /// The admin key.
 pub(crate) const ADMIN: &str = "whk_admin";
@@ -92,6 +96,11 @@ impl Api {
         let metrics = Arc::new(|| "whimbrel_test 1\n".to_owned());
         let ops = whimbrel_api::ops_router(OpsState { store, queue: queue.clone(), metrics });
         Self { router: whimbrel_api::router(state.clone()), state, clock, queue, ops, _dir: dir }
+    }
+
+    /// The same API with another way to the queue.
+    pub(crate) fn with_publisher(&self, publisher: impl Publisher + 'static) -> Router {
+        whimbrel_api::router(ApiState { publisher: Arc::new(publisher), ..self.state.clone() })
     }
 
     pub(crate) async fn send(&self, call: Call) -> Answer {
@@ -171,15 +180,15 @@ impl Api {
         let (duration, reply) = match reply {
             Reply::Status(status, body) => {
                 let body = Bytes::from_static(body);
-                (Duration::from_millis(7), whimbrel_core::outcome::Reply::Response { status: *status, body, retry_after: None })
+                (Duration::from_millis(7), outcome::Reply::Response { status: *status, body, retry_after: None })
             }
             Reply::Timeout => {
                 let message = "no response within 30s".to_owned();
-                (contract.timeout(), whimbrel_core::outcome::Reply::Error { kind: ErrorKind::Timeout, message })
+                (contract.timeout(), outcome::Reply::Error { kind: ErrorKind::Timeout, message })
             }
         };
         let execution = ExecutionId::generate(now, self.clock.random10());
-        let outcome = Outcome {
+        let made = Outcome {
             delivery: DeliveryId::of(event, endpoint),
             event,
             endpoint,
@@ -189,17 +198,14 @@ impl Api {
             trace: TraceContext::default(),
             fate: Fate::Attempted(Attempted { execution, started_at: now, duration, reply }),
         };
-        let last = outcome.attempt_row().map(|row| (row.status_code, row.error));
-        let decided = Mutex::new(());
-        let decide = |facts: &whimbrel_core::port::Facts| {
-            let _guard = decided.lock();
-            let delivery = facts.deliveries[&outcome.delivery];
-            let status = facts.endpoints.get(&endpoint).map(|facts| facts.status).or(Some(whimbrel_core::endpoint::EndpointStatus::Active));
-            let verdict = judge(&delivery, &outcome, facts.seen[0], contract, status, now, 0.0);
+        let last = made.attempt_row().map(|row| (row.status_code, row.error));
+        let decide = |facts: &Facts| {
+            let delivery = facts.deliveries[&made.delivery];
+            let verdict = judge(&delivery, &made, facts.seen[0], contract, Some(EndpointStatus::Active), now, 0.0);
             let change = DeliveryChange { delivery: verdict.delivery, attempts_added: 1, last: last.clone(), sweep_at: None };
             Decision { deliveries: vec![change], ..Decision::default() }
         };
-        self.state.store.settle(std::slice::from_ref(&outcome), &decide).await.unwrap();
+        self.state.store.settle(std::slice::from_ref(&made), &decide).await.unwrap();
     }
 
     /// Closes the engine under the running API.
@@ -257,6 +263,14 @@ impl Call {
     }
 }
 
+impl Call {
+    /// A body that never ends.
+    pub(crate) fn stalled(self, content_type: &str) -> Self {
+        let body = Body::from_stream(futures::stream::pending::<Result<Bytes, std::io::Error>>());
+        Self { body, ..self.with("content-type", content_type) }
+    }
+}
+
 /// An answer, read whole.
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -265,7 +279,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    async fn of(router: Router, call: Call) -> Self {
+    pub(crate) async fn of(router: Router, call: Call) -> Self {
         let mut request = Request::builder().method(call.method.as_str()).uri(&call.path);
         for (name, value) in &call.headers {
             request = request.header(name, value);
@@ -408,6 +422,8 @@ pub(crate) fn every_route() -> Vec<(String, String)> {
 }
 
 /// A fresh engine.
-async fn open(dir: &std::path::Path, clock: Arc<dyn Clock>) -> (Arc<dyn Store>, Arc<dyn Queue>) {
-    todo!()
+async fn open(dir: &Path, clock: Arc<dyn Clock>) -> (Arc<dyn Store>, Arc<dyn Queue>) {
+    let ring = KeyRing::parse(&KeyRing::generate_entry(&*clock)).unwrap();
+    let engine = Engine::open(dir, Options::default(), Arc::new(ring), clock).await.unwrap();
+    (engine.store(), engine.queue())
 }

@@ -41,12 +41,11 @@ impl EgressPolicy {
     /// Checks what can be told from the URL alone: its scheme, and a literal address.
     pub(crate) fn check(&self, url: &Url, https_only: bool) -> Result<Reach, (ErrorKind, String)> {
         let reach = match url.scheme() {
-            "https" => Reach::Anywhere,
             "http" if !self.allow_http => {
                 return Err((ErrorKind::InsecureUrl, "plain http is not allowed; use https".into()));
             }
             "http" if https_only => Reach::AllowedNetworks,
-            "http" => Reach::Anywhere,
+            "https" | "http" => Reach::Anywhere,
             other => return Err((ErrorKind::BadUrl, format!("`{other}` is not a scheme that webhooks can use"))),
         };
         let literal = match url.host() {

@@ -12,19 +12,16 @@ pub(super) fn is_special(address: IpAddr) -> bool {
 
 fn special_v4(address: Ipv4Addr) -> bool {
     let [a, b, c, _] = address.octets();
-    match (a, b, c) {
-        (0 | 10 | 127, _, _) => true,               // this network, private, loopback
-        (100, 64..=127, _) => true,                 // carrier-grade NAT
-        (169, 254, _) => true,                      // link-local, clouds' metadata
-        (172, 16..=31, _) | (192, 168, _) => true,  // private
-        (192, 0, 0) | (192, 0, 2) => true,          // protocol assignments, documentation
-        (192, 31, 196) | (192, 52, 193) | (192, 175, 48) => true, // AS112, AMT
-        (192, 88, 99) => true,                      // 6to4 relays
-        (198, 18..=19, _) => true,                  // benchmarking
-        (198, 51, 100) | (203, 0, 113) => true,     // documentation
-        (224.., _, _) => true,                      // multicast, reserved, broadcast
-        _ => false,
-    }
+    let private = matches!((a, b), (0 | 10 | 127, _) | (172, 16..=31) | (192, 168));
+    // Carrier-grade NAT; link-local with the clouds' metadata; benchmarking.
+    let shared = matches!((a, b), (100, 64..=127) | (169, 254) | (198, 18..=19));
+    // Protocol assignments, documentation, AS112, AMT, 6to4 relays.
+    let assigned = matches!(
+        (a, b, c),
+        (192, 0, 0 | 2) | (192, 31, 196) | (192, 52, 193) | (192, 88, 99) | (192, 175, 48) | (198, 51, 100) | (203, 0, 113)
+    );
+    // Multicast, reserved, broadcast.
+    private || shared || assigned || a >= 224
 }
 
 /// The v4 address inside NAT64 and 6to4 addresses: what the packet finally reaches.
@@ -32,9 +29,9 @@ fn embedded_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let segments = address.segments();
     let join = |high: u16, low: u16| Ipv4Addr::from((u32::from(high) << 16) | u32::from(low));
     match segments {
-        [0x64, 0xff9b, 0, 0, 0, 0, high, low] => Some(join(high, low)),
-        [0x2002, high, low, ..] => Some(join(high, low)),
-        [0, 0, 0, 0, 0, 0xffff, high, low] => Some(join(high, low)),
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] | [0, 0, 0, 0, 0, 0xffff, high, low] => {
+            Some(join(high, low))
+        }
         _ => None,
     }
 }

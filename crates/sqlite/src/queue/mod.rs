@@ -55,7 +55,6 @@ impl Queue for SqliteQueue {
     }
 
     async fn close(&self) {
-        self.0.dispatch.closed.cancel();
-        self.0.close_one_side().await;
+        self.0.close(&self.0.dispatch.closed).await;
     }
 }

@@ -1,0 +1,128 @@
+//! Storing events and their deliveries.
+
+use std::collections::HashSet;
+
+use sqlx::{Row as _, SqliteConnection};
+use whimbrel_core::delivery::{Delivery, DeliveryState};
+use whimbrel_core::event::Event;
+use whimbrel_core::id::EventId;
+use whimbrel_core::port::{Accepted, Fanout};
+
+use super::rows;
+use crate::batch::{Batch, ROWS_MAX};
+use crate::fault::Fault;
+
+/// See [`whimbrel_core::port::Intake::accept`].
+pub(super) async fn accept(tx: &mut SqliteConnection, batch: &[Fanout]) -> Result<Vec<Accepted>, Fault> {
+    let mut stored = stored(tx, batch).await?;
+    let new: Vec<bool> = batch.iter().map(|fanout| stored.insert(fanout.event.id)).collect();
+    let fresh: Vec<&Fanout> = batch.iter().zip(&new).filter_map(|(fanout, new)| new.then_some(fanout)).collect();
+    insert_events(tx, &fresh).await?;
+    insert_deliveries(tx, &fresh).await?;
+
+    let mut answers = Vec::with_capacity(batch.len());
+    for (fanout, new) in batch.iter().zip(new) {
+        let pending = if new {
+            fanout.deliveries.iter().filter(|delivery| delivery.state == DeliveryState::Pending).copied().collect()
+        } else {
+            still_pending(tx, fanout.event.id).await?
+        };
+        answers.push(Accepted { repeated: !new, pending });
+    }
+    Ok(answers)
+}
+
+/// The events among the batch's that are there already.
+async fn stored(tx: &mut SqliteConnection, batch: &[Fanout]) -> Result<HashSet<EventId>, Fault> {
+    static SELECT: Batch = Batch::new(
+        "SELECT e.id FROM (VALUES ",
+        "(?,?)",
+        ") AS v CROSS JOIN events e ON e.tenant_id = v.column1 AND e.id = v.column2",
+    );
+    let mut stored = HashSet::new();
+    for chunk in batch.chunks(ROWS_MAX) {
+        let mut query = sqlx::query(SELECT.sql(chunk.len()));
+        for Fanout { event, .. } in chunk {
+            query = query.bind(event.tenant.as_str()).bind(event.id.uuid());
+        }
+        for row in query.fetch_all(&mut *tx).await? {
+            stored.insert(EventId::from_uuid(row.try_get(0)?));
+        }
+    }
+    Ok(stored)
+}
+
+async fn insert_events(tx: &mut SqliteConnection, fresh: &[&Fanout]) -> Result<(), Fault> {
+    static INSERT: Batch = Batch::new(
+        "INSERT INTO events (id, tenant_id, event_type, occurred_at, body, data_start, data_end, traceparent,
+             tracestate, only_endpoint) SELECT * FROM (VALUES ",
+        "(?,?,?,?,?,?,?,?,?,?)",
+        ") WHERE column1 IS NOT NULL",
+    );
+    for chunk in fresh.chunks(ROWS_MAX) {
+        let mut query = sqlx::query(INSERT.sql(chunk.len()));
+        for Fanout { event, .. } in chunk {
+            let Event { id, tenant, event_type, occurred_at, body, data_range, trace, only_endpoint } = event;
+            query = query
+                .bind(id.uuid())
+                .bind(tenant.as_str())
+                .bind(event_type.as_str())
+                .bind(occurred_at.as_micros())
+                .bind(&body[..])
+                .bind(i64::try_from(data_range.start).unwrap_or(i64::MAX))
+                .bind(i64::try_from(data_range.end).unwrap_or(i64::MAX))
+                .bind(&trace.traceparent)
+                .bind(&trace.tracestate)
+                .bind(only_endpoint.map(whimbrel_core::EndpointId::uuid));
+        }
+        query.execute(&mut *tx).await?;
+    }
+    Ok(())
+}
+
+async fn insert_deliveries(tx: &mut SqliteConnection, fresh: &[&Fanout]) -> Result<(), Fault> {
+    static INSERT: Batch = Batch::new(
+        "INSERT INTO deliveries (id, event_id, endpoint_id, tenant_id, event_type, state, reason, state_at, round,
+             first_attempt, attempt, sweep_at) SELECT * FROM (VALUES ",
+        "(?,?,?,?,?,?,?,?,?,?,?,?)",
+        ") WHERE column1 IS NOT NULL",
+    );
+    let deliveries: Vec<(&Fanout, &Delivery)> =
+        fresh.iter().flat_map(|fanout| fanout.deliveries.iter().map(move |delivery| (*fanout, delivery))).collect();
+    for chunk in deliveries.chunks(ROWS_MAX) {
+        let mut query = sqlx::query(INSERT.sql(chunk.len()));
+        for (Fanout { event, sweep_at, .. }, delivery) in chunk {
+            let (reason, state_at) = rows::state_columns(delivery.state);
+            let swept = delivery.state == DeliveryState::Pending;
+            query = query
+                .bind(delivery.id.uuid())
+                .bind(delivery.event.uuid())
+                .bind(delivery.endpoint.uuid())
+                .bind(event.tenant.as_str())
+                .bind(event.event_type.as_str())
+                .bind(delivery.state.as_str())
+                .bind(reason)
+                .bind(state_at)
+                .bind(delivery.round)
+                .bind(delivery.first_attempt)
+                .bind(delivery.attempt)
+                .bind(swept.then(|| sweep_at.as_micros()));
+        }
+        query.execute(&mut *tx).await?;
+    }
+    Ok(())
+}
+
+/// A repeated event's deliveries whose first attempt may not have been published.
+async fn still_pending(tx: &mut SqliteConnection, event: EventId) -> Result<Vec<Delivery>, Fault> {
+    let found = sqlx::query(
+        "SELECT id, event_id, endpoint_id, state, reason, state_at, round, first_attempt, attempt FROM deliveries
+         WHERE id BETWEEN ?1 AND ?2 AND event_id = ?3 AND state = 'pending' AND round = 1 AND attempt = 1 ORDER BY id",
+    )
+    .bind(rows::first_of_millisecond(event.uuid()))
+    .bind(rows::last_of_millisecond(event.uuid()))
+    .bind(event.uuid())
+    .fetch_all(tx)
+    .await?;
+    rows::all(&found, rows::delivery)
+}

@@ -1,0 +1,54 @@
+//! What the sender reads.
+
+use sqlx::SqlitePool;
+use whimbrel_core::delivery::Delivery;
+use whimbrel_core::endpoint::Endpoint;
+use whimbrel_core::id::{DeliveryId, EndpointId};
+use whimbrel_core::sealing::KeyRing;
+
+use super::{endpoint_rows, rows};
+use crate::batch::{Batch, ROWS_MAX};
+use crate::fault::Fault;
+
+/// See [`whimbrel_core::port::Lookup::endpoints`].
+pub(super) async fn endpoints(reads: &SqlitePool, ring: &KeyRing, ids: &[EndpointId]) -> Result<Vec<Endpoint>, Fault> {
+    static SELECT: Batch = Batch::new(
+        "SELECT e.id, e.tenant_id, e.status, e.suspend_reason, e.suspended_since, e.consecutive_failures,
+             e.failing_since, e.activated_at, e.version, e.url, e.events, e.description, e.secrets, e.created_at,
+             t.contract
+         FROM endpoints e JOIN tenants t ON t.id = e.tenant_id WHERE e.id IN (",
+        "?",
+        ")",
+    );
+    let mut endpoints = Vec::with_capacity(ids.len());
+    for chunk in ids.chunks(ROWS_MAX) {
+        let mut query = sqlx::query(SELECT.sql(chunk.len()));
+        for id in chunk {
+            query = query.bind(id.uuid());
+        }
+        let found = query.fetch_all(reads).await?;
+        endpoints.extend(rows::all(&found, |row| endpoint_rows::endpoint(row, ring))?);
+    }
+    Ok(endpoints)
+}
+
+/// See [`whimbrel_core::port::Lookup::positions`].
+pub(super) async fn positions(reads: &SqlitePool, ids: &[DeliveryId]) -> Result<Vec<Delivery>, Fault> {
+    let mut deliveries = Vec::with_capacity(ids.len());
+    for chunk in ids.chunks(ROWS_MAX) {
+        let mut query = sqlx::query(POSITIONS.sql(chunk.len()));
+        for id in chunk {
+            query = query.bind(id.uuid());
+        }
+        deliveries.extend(rows::all(&query.fetch_all(reads).await?, rows::delivery)?);
+    }
+    Ok(deliveries)
+}
+
+/// Deliveries by id.
+pub(super) static POSITIONS: Batch = Batch::new(
+    "SELECT id, event_id, endpoint_id, state, reason, state_at, round, first_attempt, attempt
+     FROM deliveries WHERE id IN (",
+    "?",
+    ")",
+);

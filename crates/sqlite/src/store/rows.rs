@@ -1,0 +1,98 @@
+//! How deliveries lie in their columns: `state`, `reason` and `state_at` together are a [`DeliveryState`].
+
+use sqlx::Row as _;
+use sqlx::sqlite::SqliteRow;
+use uuid::Uuid;
+use whimbrel_core::Timestamp;
+use whimbrel_core::delivery::{Delivery, DeliveryRow, DeliveryState, FailReason, WaitReason};
+use whimbrel_core::id::{DeliveryId, EndpointId, EventId};
+use whimbrel_core::subscription::EventType;
+use whimbrel_core::tenant::TenantId;
+
+use crate::fault::Fault;
+
+/// The columns `reason` and `state_at` of a state.
+pub(super) fn state_columns(state: DeliveryState) -> (Option<&'static str>, Option<i64>) {
+    match state {
+        DeliveryState::Pending | DeliveryState::Held | DeliveryState::Cancelled => (None, None),
+        DeliveryState::Retrying { at } | DeliveryState::Succeeded { at } => (None, Some(at.as_micros())),
+        DeliveryState::Waiting(reason) => (Some(reason.as_str()), None),
+        DeliveryState::Failed { reason, at } => (Some(reason.as_str()), Some(at.as_micros())),
+    }
+}
+
+/// The reverse; `None` for what the table's checks forbid.
+fn state(word: &str, reason: Option<&str>, at: Option<i64>) -> Option<DeliveryState> {
+    let at = at.map(Timestamp::from_micros);
+    Some(match word {
+        "pending" => DeliveryState::Pending,
+        "retrying" => DeliveryState::Retrying { at: at? },
+        "waiting" => DeliveryState::Waiting(WaitReason::parse(reason?)?),
+        "held" => DeliveryState::Held,
+        "succeeded" => DeliveryState::Succeeded { at: at? },
+        "failed" => DeliveryState::Failed { reason: FailReason::parse(reason?)?, at: at? },
+        "cancelled" => DeliveryState::Cancelled,
+        _ => return None,
+    })
+}
+
+/// Reads `id, event_id, endpoint_id, state, reason, state_at, round, first_attempt, attempt`, the first nine
+/// columns of every statement that gives deliveries.
+pub(super) fn delivery(row: &SqliteRow) -> Result<Delivery, Fault> {
+    let id = DeliveryId::from_uuid(row.try_get(0)?);
+    let (word, reason): (&str, Option<&str>) = (row.try_get(3)?, row.try_get(4)?);
+    let state = state(word, reason, row.try_get(5)?)
+        .ok_or_else(|| Fault::Row(format!("{id} is in the unknown state `{word}` ({reason:?})")))?;
+    Ok(Delivery {
+        id,
+        event: EventId::from_uuid(row.try_get(1)?),
+        endpoint: EndpointId::from_uuid(row.try_get(2)?),
+        state,
+        round: row.try_get(6)?,
+        first_attempt: row.try_get(7)?,
+        attempt: row.try_get(8)?,
+    })
+}
+
+/// Reads a delivery, then `tenant_id, event_type, attempts, status_code, error`.
+pub(super) fn delivery_row(row: &SqliteRow) -> Result<DeliveryRow, Fault> {
+    Ok(DeliveryRow {
+        delivery: delivery(row)?,
+        tenant: tenant_id(row.try_get(9)?)?,
+        event_type: event_type(row.try_get(10)?)?,
+        attempts: row.try_get(11)?,
+        status_code: row.try_get(12)?,
+        error: row.try_get(13)?,
+    })
+}
+
+/// Reads all rows with `read`.
+pub(super) fn all<T>(rows: &[SqliteRow], read: impl Fn(&SqliteRow) -> Result<T, Fault>) -> Result<Vec<T>, Fault> {
+    rows.iter().map(read).collect()
+}
+
+/// A stored tenant id.
+pub(super) fn tenant_id(text: &str) -> Result<TenantId, Fault> {
+    TenantId::try_new(text).map_err(|error| Fault::Row(error.to_string()))
+}
+
+/// A stored event type.
+pub(super) fn event_type(text: &str) -> Result<EventType, Fault> {
+    EventType::try_new(text).map_err(|error| Fault::Row(error.to_string()))
+}
+
+/// The lowest id with the same millisecond as `id`: events, and their deliveries, begin with their time.
+pub(super) fn first_of_millisecond(id: Uuid) -> Uuid {
+    Uuid::from_u128(id.as_u128() & !(u128::MAX >> 48))
+}
+
+/// The highest id with the same millisecond as `id`.
+pub(super) fn last_of_millisecond(id: Uuid) -> Uuid {
+    Uuid::from_u128(id.as_u128() | (u128::MAX >> 48))
+}
+
+/// The lowest id of this time or later.
+pub(super) fn first_id_at(at: Timestamp) -> Uuid {
+    let millis = u128::try_from(at.as_micros().max(0)).unwrap_or(0).div_ceil(1_000);
+    Uuid::from_u128(millis.min(u128::MAX >> 80) << 80)
+}
