@@ -119,7 +119,10 @@ mod tests {
     #[test]
     fn generated_openapi_is_in_step() {
         let generated = openapi().to_pretty_json().expect("a document");
-        assert!(generated.trim() == COMMITTED.trim(), "run: cargo run -p whimbrel-api --example openapi > proto/openapi.json");
+        assert!(
+            generated.trim() == COMMITTED.trim(),
+            "run: cargo run -p whimbrel-api --example openapi > proto/openapi.json"
+        );
     }
 
     #[test]

@@ -29,7 +29,9 @@ pub(crate) async fn publish_events(state: &ApiState, events: Vec<v1::Event>) -> 
     let publishing = state.publisher.publish(messages.collect());
     match tokio::time::timeout(state.settings.publish_timeout, publishing).await {
         Ok(published) => Ok(published?),
-        Err(_) => Err(Problem::unavailable(1, "the queue did not confirm in time; try again, with the same Idempotency-Key")),
+        Err(_) => {
+            Err(Problem::unavailable(1, "the queue did not confirm in time; try again, with the same Idempotency-Key"))
+        }
     }
 }
 

@@ -71,7 +71,10 @@ mod tests {
     #[test]
     fn limits_and_cursors_out_of_bounds_are_400() {
         for limit in [0, 101, u32::MAX] {
-            assert_eq!(Asked::<TenantId>::try_new(Some(limit), None).err().map(|problem| problem.body.status), Some(400));
+            assert_eq!(
+                Asked::<TenantId>::try_new(Some(limit), None).err().map(|problem| problem.body.status),
+                Some(400)
+            );
         }
         assert_eq!(Asked::<TenantId>::try_new(None, Some("No")).err().map(|problem| problem.body.status), Some(400));
     }

@@ -205,7 +205,9 @@ impl From<QueueError> for Problem {
     fn from(error: QueueError) -> Self {
         tracing::warn!(%error, "a request failed: the queue did not take a message");
         match error {
-            QueueError::Full(_) => Self::unavailable(5, "the event queue is full; try again, with the same Idempotency-Key"),
+            QueueError::Full(_) => {
+                Self::unavailable(5, "the event queue is full; try again, with the same Idempotency-Key")
+            }
             _ => Self::unavailable(1, "the queue is away for the moment; try again, with the same Idempotency-Key"),
         }
     }

@@ -59,7 +59,7 @@ fn options(path: &Path) -> SqliteConnectOptions {
 pub(crate) async fn open(path: &Path, file_bytes_max: Option<u64>) -> Result<SqliteConnection, OpenError> {
     let options = write_options(path, file_bytes_max);
     let mut db = SqliteConnection::connect_with(&options).await.map_err(|error| refuse(path, &error))?;
-    match MIGRATIONS.run(&mut db).await {
+    match MIGRATIONS.run_direct(None, &mut db, false).await {
         Ok(()) => Ok(db),
         Err(MigrateError::VersionMissing(found)) => {
             let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);

@@ -32,7 +32,9 @@ impl ShownStatus {
             (DeliveryState::Succeeded { .. }, _) => Self::Success,
             (DeliveryState::Failed { .. }, _) => Self::Failed,
             (DeliveryState::Cancelled, _) | (_, None) => Self::Cancelled,
-            (_, Some(EndpointStatus::Suspended { .. } | EndpointStatus::Disabled)) | (DeliveryState::Held, _) => Self::Held,
+            (_, Some(EndpointStatus::Suspended { .. } | EndpointStatus::Disabled)) | (DeliveryState::Held, _) => {
+                Self::Held
+            }
             (DeliveryState::Retrying { .. }, _) => Self::Retrying,
             (DeliveryState::Pending | DeliveryState::Waiting(_), _) => Self::Pending,
         }
@@ -99,7 +101,11 @@ mod tests {
             for state in states() {
                 for status in all {
                     let found = status.stored(endpoint).contains(&state.as_str());
-                    assert_eq!(found, ShownStatus::of(&state, Some(endpoint)) == status, "{status:?} {state:?} {endpoint:?}");
+                    assert_eq!(
+                        found,
+                        ShownStatus::of(&state, Some(endpoint)) == status,
+                        "{status:?} {state:?} {endpoint:?}"
+                    );
                 }
             }
         }

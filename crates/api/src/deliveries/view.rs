@@ -94,7 +94,8 @@ pub(crate) async fn show(state: &ApiState, rows: Vec<DeliveryRow>) -> Answer<Vec
     ids.sort_unstable();
     ids.dedup();
     let endpoints = if ids.is_empty() { Vec::new() } else { state.store.endpoints(&ids).await? };
-    let statuses: HashMap<EndpointId, EndpointStatus> = endpoints.iter().map(|endpoint| (endpoint.id, endpoint.status)).collect();
+    let statuses: HashMap<EndpointId, EndpointStatus> =
+        endpoints.iter().map(|endpoint| (endpoint.id, endpoint.status)).collect();
     let view = |row: DeliveryRow| {
         let status = statuses.get(&row.delivery.endpoint).copied();
         DeliveryView::new(row, status)

@@ -28,7 +28,8 @@ pub(super) fn check(state: &ApiState, caller: &Caller, event: IncomingEvent, now
     let window = Window { now, retention: state.settings.retention };
     let checked = validate(contract, id, &event.event_type, &event.data, occurred_at, window);
     if let Err(rejection) = &checked {
-        metrics::counter!("whimbrel_events_rejected_total", "reason" => rejection.reason, "source" => "http").increment(1);
+        metrics::counter!("whimbrel_events_rejected_total", "reason" => rejection.reason, "source" => "http")
+            .increment(1);
     }
     checked?;
     Ok(Checked { id, event, occurred_at })

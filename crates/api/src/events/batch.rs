@@ -100,7 +100,10 @@ async fn read(state: &ApiState, request: Request) -> Answer<EventBatch> {
     let batch: EventBatch = decode(&body)?;
     match batch.events.len() {
         1..=EVENTS_MAX => Ok(batch),
-        other => Err(Problem::invalid_field("/events", format!("has {other} entries; between 1 and {EVENTS_MAX} are possible"))),
+        other => Err(Problem::invalid_field(
+            "/events",
+            format!("has {other} entries; between 1 and {EVENTS_MAX} are possible"),
+        )),
     }
 }
 

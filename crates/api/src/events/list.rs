@@ -21,6 +21,7 @@ pub(crate) struct ListQuery {
     #[param(minimum = 1, maximum = 100, default = 50)]
     limit: Option<u32>,
     /// The `next_cursor` of an earlier page.
+    #[param(pattern = "^evt_[0-7][0-9a-hjkmnp-tv-z]{25}$")]
     cursor: Option<String>,
 }
 
@@ -47,6 +48,7 @@ pub(crate) async fn list_events(
     ApiQuery(query): ApiQuery<ListQuery>,
 ) -> Answer<Json<EventList>> {
     let asked = Asked::try_new(query.limit, query.cursor.as_deref())?;
-    let (events, next_cursor) = asked.cut(state.store.events(&caller.tenant.id, asked.request()).await?, |event| event.id);
+    let (events, next_cursor) =
+        asked.cut(state.store.events(&caller.tenant.id, asked.request()).await?, |event| event.id);
     Ok(Json(EventList { events: events.iter().map(EventView::new).collect(), next_cursor }))
 }

@@ -43,10 +43,8 @@ pub(crate) struct EventTypeView {
 )]
 pub(crate) async fn list_event_types(State(state): State<ApiState>, caller: Caller) -> Answer<Json<EventTypeList>> {
     let catalogue = caller.contract(&state)?.catalogue();
-    let view = |entry: &CatalogueType| EventTypeView {
-        name: entry.name.to_string(),
-        description: entry.description.clone(),
-    };
+    let view =
+        |entry: &CatalogueType| EventTypeView { name: entry.name.to_string(), description: entry.description.clone() };
     let event_types = catalogue.types.iter().map(view).collect();
     Ok(Json(EventTypeList { event_types, closed: catalogue.closed, next_cursor: None }))
 }

@@ -3,8 +3,8 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
-use whimbrel_core::intake::{IdempotencyKey, IncomingEvent, event_type};
 use whimbrel_core::event::TraceContext;
+use whimbrel_core::intake::{IdempotencyKey, IncomingEvent, event_type};
 use whimbrel_core::problem::Rejection;
 use whimbrel_core::{TenantId, Timestamp};
 
@@ -15,7 +15,12 @@ use whimbrel_core::{TenantId, Timestamp};
 pub(crate) struct NewEvent {
     /// What happened, in dot notation.
     #[serde(rename = "type")]
-    #[schema(rename = "type", max_length = 128, pattern = r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$", example = "user.created")]
+    #[schema(
+        rename = "type",
+        max_length = 128,
+        pattern = r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$",
+        example = "user.created"
+    )]
     event_type: String,
     /// Any JSON. Receivers get it byte for byte as it stands here, if their contract does not say otherwise.
     #[schema(value_type = Value, example = json!({"id": "user_123", "name": "John Doe"}))]
@@ -35,7 +40,12 @@ pub(crate) struct NewEvent {
 pub(crate) struct BatchEvent {
     /// What happened, in dot notation.
     #[serde(rename = "type")]
-    #[schema(rename = "type", max_length = 128, pattern = r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$", example = "user.created")]
+    #[schema(
+        rename = "type",
+        max_length = 128,
+        pattern = r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$",
+        example = "user.created"
+    )]
     event_type: String,
     /// Any JSON.
     #[schema(value_type = Value, example = json!({"id": "user_123", "name": "John Doe"}))]
@@ -68,7 +78,12 @@ pub(crate) struct CloudEventDoc {
     #[schema(min_length = 1, max_length = 1024, example = "/billing")]
     source: String,
     /// What happened, in dot notation.
-    #[schema(rename = "type", max_length = 128, pattern = r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$", example = "user.created")]
+    #[schema(
+        rename = "type",
+        max_length = 128,
+        pattern = r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$",
+        example = "user.created"
+    )]
     event_type: String,
     /// When it happened.
     #[schema(format = DateTime)]

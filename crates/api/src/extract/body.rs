@@ -6,6 +6,7 @@ use axum::extract::Request;
 use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use bytes::Bytes;
+use http_body_util::LengthLimitError;
 
 use crate::problem::{Answer, Problem};
 use crate::state::Settings;
@@ -18,16 +19,17 @@ pub(crate) fn media_type(headers: &HeaderMap) -> String {
 
 /// The whole body, if it has at most `bytes_max` bytes and arrives in time.
 pub(crate) async fn read_body(request: Request, bytes_max: usize, settings: &Settings) -> Answer<Bytes> {
-    let too_large = || Problem::too_large(format!("the body is larger than the {bytes_max} bytes that this address takes"));
+    let too_large =
+        || Problem::too_large(format!("the body is larger than the {bytes_max} bytes that this address takes"));
     if announced_length(request.headers()).is_some_and(|length| length > bytes_max as u64) {
         return Err(too_large());
     }
     let reading = axum::body::to_bytes(request.into_body(), bytes_max);
-    let read = tokio::time::timeout(settings.body_timeout, reading)
-        .await
-        .map_err(|_| Problem::too_slow(format!("the body did not arrive within {} s", settings.body_timeout.as_secs())))?;
+    let read = tokio::time::timeout(settings.body_timeout, reading).await.map_err(|_| {
+        Problem::too_slow(format!("the body did not arrive within {} s", settings.body_timeout.as_secs()))
+    })?;
     read.map_err(|error| match error.source() {
-        Some(cause) if cause.to_string().contains("length limit") => too_large(),
+        Some(cause) if cause.is::<LengthLimitError>() => too_large(),
         _ => Problem::bad_request("the body broke off"),
     })
 }

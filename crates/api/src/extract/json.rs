@@ -3,7 +3,6 @@
 
 use axum::extract::{FromRequest, Request};
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, IgnoredAny};
-use serde_json::error::Category;
 use serde_path_to_error::{Path, Segment};
 
 use super::{media_type, read_body};
@@ -19,7 +18,9 @@ impl<T: DeserializeOwned> FromRequest<ApiState> for ApiJson<T> {
     async fn from_request(request: Request, state: &ApiState) -> Result<Self, Problem> {
         let media = media_type(request.headers());
         if media != "application/json" {
-            return Err(Problem::unsupported_media_type(format!("the content type is `{media}`; send application/json")));
+            return Err(Problem::unsupported_media_type(format!(
+                "the content type is `{media}`; send application/json"
+            )));
         }
         let body = read_body(request, state.settings.management_bytes_max, &state.settings).await?;
         decode(&body).map(Self)
@@ -30,16 +31,18 @@ impl<T: DeserializeOwned> FromRequest<ApiState> for ApiJson<T> {
 pub(crate) fn decode<T: DeserializeOwned>(text: &[u8]) -> Answer<T> {
     if text.trim_ascii_start().first() != Some(&b'{') {
         // Derived readers would take an array as the fields in their order.
-        serde_json::from_slice::<IgnoredAny>(text).map_err(|error| refuse(String::new(), &error))?;
-        return Err(Problem::invalid_field("", "must be a JSON object"));
+        return Err(malformed(text).unwrap_or_else(|| Problem::invalid_field("", "must be a JSON object")));
     }
     let mut deserializer = serde_json::Deserializer::from_slice(text);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let pointer = pointer(error.path());
-        refuse(pointer, &error.into_inner())
+        // A field at fault matters only in what is JSON to its end.
+        malformed(text).unwrap_or_else(|| invalid(pointer, &error.into_inner()))
     })?;
-    deserializer.end().map_err(|error| refuse(String::new(), &error))?;
-    Ok(value)
+    match deserializer.end() {
+        Ok(()) => Ok(value),
+        Err(error) => Err(Problem::malformed_json(error.to_string())),
+    }
 }
 
 /// For fields where null differs from absence: `Some(None)` is null. Needs `#[serde(default)]` beside it.
@@ -52,18 +55,18 @@ where
     Option::deserialize(deserializer).map(Some)
 }
 
-fn refuse(parent: String, error: &serde_json::Error) -> Problem {
-    match error.classify() {
-        Category::Data => {
-            let message = without_place(&error.to_string());
-            let pointer = match field_of_parent(&message) {
-                Some(field) => format!("{parent}/{}", escape(field)),
-                None => parent,
-            };
-            Problem::invalid_field(pointer, message)
-        }
-        _ => Problem::malformed_json(error.to_string()),
-    }
+/// What is wrong with a text that is no JSON.
+fn malformed(text: &[u8]) -> Option<Problem> {
+    serde_json::from_slice::<IgnoredAny>(text).err().map(|error| Problem::malformed_json(error.to_string()))
+}
+
+fn invalid(parent: String, error: &serde_json::Error) -> Problem {
+    let message = without_place(&error.to_string());
+    let pointer = match field_of_parent(&message) {
+        Some(field) => format!("{parent}/{}", escape(field)),
+        None => parent,
+    };
+    Problem::invalid_field(pointer, message)
 }
 
 /// The pointer of a path, RFC 6901.
@@ -112,7 +115,15 @@ mod tests {
 
     #[test]
     fn what_is_no_json_is_400_with_line_and_column() {
-        for text in ["", "{", "{\"url\": \"x\",\n oops}", "[1,", "\u{1}", r#"{"url":"","events":[],"data":1} 2"#] {
+        for text in [
+            "",
+            "{",
+            "{\"url\": \"x\",\n oops}",
+            "[1,",
+            "{\"x\": 1, oops",
+            "\u{1}",
+            r#"{"url":"","events":[],"data":1} 2"#,
+        ] {
             let (status, _, detail) = refusal(text);
             assert_eq!(status, 400, "{text}: {detail}");
         }
@@ -134,7 +145,8 @@ mod tests {
     #[test]
     fn raw_data_keeps_its_bytes() {
         let raw = r#"{"b" : 1.0, "a":1e2,"é":"\u00e9", "a":"again"}"#;
-        let sample: Sample = decode(format!(r#"{{"url":"x","events":[],"data": {raw} }}"#).as_bytes()).expect("a sample");
+        let sample: Sample =
+            decode(format!(r#"{{"url":"x","events":[],"data": {raw} }}"#).as_bytes()).expect("a sample");
         assert_eq!(sample.data.get(), raw);
     }
 }

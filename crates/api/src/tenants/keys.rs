@@ -111,7 +111,11 @@ pub(crate) async fn create_key(
         (status = 404, description = "No such tenant", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
-pub(crate) async fn list_keys(State(state): State<ApiState>, _: Admin, Id(tenant): Id<TenantId>) -> Answer<Json<KeyList>> {
+pub(crate) async fn list_keys(
+    State(state): State<ApiState>,
+    _: Admin,
+    Id(tenant): Id<TenantId>,
+) -> Answer<Json<KeyList>> {
     existing(&state, &tenant).await?;
     let rows = state.store.keys(Some(&tenant)).await?;
     let view = |row: ApiKey| KeyView { id: row.id, name: row.name, created_at: text::whole_seconds(row.created_at) };

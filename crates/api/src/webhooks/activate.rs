@@ -34,7 +34,8 @@ pub(crate) async fn activate_webhook(
     Id(id): Id<EndpointId>,
     _: NoBody,
 ) -> Answer<Json<WebhookView>> {
-    let change = EndpointChange { status: Some((EndpointStatus::Active, state.clock.now())), ..EndpointChange::default() };
+    let change =
+        EndpointChange { status: Some((EndpointStatus::Active, state.clock.now())), ..EndpointChange::default() };
     let endpoint = state.store.update_endpoint(&caller.tenant.id, id, &change).await?.ok_or_else(|| unknown(id))?;
     tracing::info!(tenant = %caller.tenant.id, endpoint = %id, "endpoint activated");
     announce(&state, &endpoint).await;

@@ -77,7 +77,12 @@ pub(crate) async fn create_webhook(
     Ok((StatusCode::CREATED, Json(WebhookView::with_secret(&state, &endpoint))))
 }
 
-fn endpoint(state: &ApiState, caller: &Caller, contract: &Contract, body: CreateWebhook) -> Result<Endpoint, Vec<FieldError>> {
+fn endpoint(
+    state: &ApiState,
+    caller: &Caller,
+    contract: &Contract,
+    body: CreateWebhook,
+) -> Result<Endpoint, Vec<FieldError>> {
     let mut errors = Vec::new();
     if let Err(message) = url::check(&body.url, contract.https_only(), &state.settings) {
         errors.push(FieldError::new("/url", message));

@@ -34,7 +34,9 @@ fn parse_one(text: &str, contract: &Contract) -> Result<Pattern, String> {
         return Ok(pattern);
     }
     let name = contract.name();
-    Err(format!("`{text}` matches no event type of the contract `{name}`, whose catalogue is closed; see GET /v1/event-types"))
+    Err(format!(
+        "`{text}` matches no event type of the contract `{name}`, whose catalogue is closed; see GET /v1/event-types"
+    ))
 }
 
 /// Whether any event can ever match: a closed catalogue has no others, but for the system's own.

@@ -21,6 +21,7 @@ pub(crate) struct ListQuery {
     #[param(minimum = 1, maximum = 100, default = 50)]
     limit: Option<u32>,
     /// The `next_cursor` of an earlier page.
+    #[param(pattern = "^hook_[0-7][0-9a-hjkmnp-tv-z]{25}$")]
     cursor: Option<String>,
 }
 

@@ -73,7 +73,8 @@ pub(crate) async fn rotate_secret(
     ApiJson(body): ApiJson<RotateSecret>,
 ) -> Answer<Json<RotatedSecret>> {
     let contract = caller.contract(&state)?;
-    let new = secret(contract, body.secret.as_deref(), state.clock.as_ref()).map_err(|error| Problem::invalid(vec![error]))?;
+    let new = secret(contract, body.secret.as_deref(), state.clock.as_ref())
+        .map_err(|error| Problem::invalid(vec![error]))?;
     let overlap = match &body.overlap {
         Some(text) => overlap(text).map_err(|error| Problem::invalid(vec![error]))?,
         None => contract.rotation().overlap(),
@@ -87,7 +88,8 @@ pub(crate) async fn rotate_secret(
         dropped_oldest,
     };
     let change = EndpointChange { secrets: Some(secrets), ..EndpointChange::default() };
-    let changed: Endpoint = state.store.update_endpoint(&caller.tenant.id, id, &change).await?.ok_or_else(|| unknown(id))?;
+    let changed: Endpoint =
+        state.store.update_endpoint(&caller.tenant.id, id, &change).await?.ok_or_else(|| unknown(id))?;
     tracing::info!(tenant = %caller.tenant.id, endpoint = %id, dropped_oldest, "secret rotated");
     announce(&state, &changed).await;
     Ok(Json(view))
@@ -95,9 +97,10 @@ pub(crate) async fn rotate_secret(
 
 fn overlap(text: &str) -> Result<Duration, FieldError> {
     let parsed = humantime::parse_duration(text);
-    parsed.ok().filter(|overlap| *overlap <= OVERLAP_MAX).ok_or_else(|| {
-        FieldError::new("/overlap", format!("`{text}` is not a duration from 0s to 7d, such as 24h"))
-    })
+    parsed
+        .ok()
+        .filter(|overlap| *overlap <= OVERLAP_MAX)
+        .ok_or_else(|| FieldError::new("/overlap", format!("`{text}` is not a duration from 0s to 7d, such as 24h")))
 }
 
 #[cfg(test)]

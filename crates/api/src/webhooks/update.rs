@@ -4,9 +4,9 @@ use axum::Json;
 use axum::extract::State;
 use serde::Deserialize;
 use utoipa::ToSchema;
+use whimbrel_core::contract::Contract;
 use whimbrel_core::endpoint::EndpointStatus;
 use whimbrel_core::port::EndpointChange;
-use whimbrel_core::contract::Contract;
 use whimbrel_core::{EndpointId, Timestamp};
 
 use super::TAG;
@@ -59,7 +59,8 @@ pub(crate) async fn update_webhook(
     Id(id): Id<EndpointId>,
     ApiJson(body): ApiJson<UpdateWebhook>,
 ) -> Answer<Json<WebhookView>> {
-    let change = change(body, caller.contract(&state)?, &state.settings, state.clock.now()).map_err(Problem::invalid)?;
+    let change =
+        change(body, caller.contract(&state)?, &state.settings, state.clock.now()).map_err(Problem::invalid)?;
     let endpoint = state.store.update_endpoint(&caller.tenant.id, id, &change).await?.ok_or_else(|| unknown(id))?;
     tracing::info!(tenant = %caller.tenant.id, endpoint = %id, version = endpoint.version, "endpoint changed");
     announce(&state, &endpoint).await;

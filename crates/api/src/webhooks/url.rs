@@ -128,7 +128,9 @@ mod tests {
     #[test]
     fn plain_http_under_an_https_only_contract_needs_an_allowed_network() {
         let local = settings(true, &["127.0.0.0/8", "::1/128"]);
-        for text in ["http://127.0.0.1:9000/", "http://[::1]/", "http://[::ffff:127.0.0.1]/", "http://receiver.internal/"] {
+        for text in
+            ["http://127.0.0.1:9000/", "http://[::1]/", "http://[::ffff:127.0.0.1]/", "http://receiver.internal/"]
+        {
             assert_eq!(check(text, true, &local), Ok(()), "{text}");
         }
         assert!(check("http://192.0.2.1/", true, &local).is_err());

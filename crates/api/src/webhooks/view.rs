@@ -63,7 +63,8 @@ pub(crate) enum Status {
 impl WebhookView {
     /// Shows an endpoint, with its secret only where the contract lets it be shown again.
     pub(super) fn new(state: &ApiState, endpoint: &Endpoint) -> Self {
-        let shown_again = state.contracts.get(&endpoint.contract).is_some_and(|contract| !contract.secret().shown_once());
+        let shown_again =
+            state.contracts.get(&endpoint.contract).is_some_and(|contract| !contract.secret().shown_once());
         let secret = shown_again.then(|| endpoint.secrets.current.expose().to_owned());
         let (status, reason, since) = match endpoint.status {
             EndpointStatus::Active => (Status::Active, None, None),

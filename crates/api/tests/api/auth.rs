@@ -21,7 +21,8 @@ async fn every_route_wants_a_key() {
 async fn a_tenants_key_may_not_manage_tenants() {
     let api = Api::start().await;
     let key = api.tenant("acme", "standard").await;
-    let admin_routes = every_route().into_iter().filter(|(_, path)| path.starts_with("/v1/tenants") || path.starts_with("/v1/keys"));
+    let admin_routes =
+        every_route().into_iter().filter(|(_, path)| path.starts_with("/v1/tenants") || path.starts_with("/v1/keys"));
     for (method, path) in admin_routes {
         api.send(Call::new(&method, &path).key(&key)).await.problem(403);
     }
@@ -31,7 +32,8 @@ async fn a_tenants_key_may_not_manage_tenants() {
 async fn a_revoked_key_opens_nothing() {
     let api = Api::start().await;
     api.tenant("acme", "standard").await;
-    let made = api.send(Call::post("/v1/tenants/acme/keys").key(ADMIN).json(&json!({"name": "second"}))).await.expect(201);
+    let made =
+        api.send(Call::post("/v1/tenants/acme/keys").key(ADMIN).json(&json!({"name": "second"}))).await.expect(201);
     let key = made["key"].as_str().unwrap();
     api.send(Call::get("/v1/webhooks").key(key)).await.expect(200);
     let revoke = format!("/v1/keys/{}", made["id"].as_str().unwrap());

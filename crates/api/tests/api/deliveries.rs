@@ -60,7 +60,8 @@ async fn the_log_is_filtered() {
     ];
     for (query, expected) in cases {
         let list = api.send(Call::get(&format!("/v1/webhooks/{id}/deliveries?{query}")).key(&key)).await.expect(200);
-        let found: Vec<&str> = list["deliveries"].as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap()).collect();
+        let found: Vec<&str> =
+            list["deliveries"].as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap()).collect();
         assert_eq!(found, expected, "{query}");
     }
     for query in ["status=succeeded", "since=yesterday", "event_type=a%20b"] {
@@ -81,7 +82,8 @@ async fn rule_07_what_waits_for_a_disabled_webhook_shows_as_held() {
     assert_eq!((&one["status"], &one["next_attempt_at"]), (&json!("held"), &json!(null)));
     let held = api.send(Call::get(&format!("/v1/webhooks/{id}/deliveries?status=held")).key(&key)).await.expect(200);
     assert_eq!(held["deliveries"].as_array().unwrap().len(), 1);
-    let retrying = api.send(Call::get(&format!("/v1/webhooks/{id}/deliveries?status=retrying")).key(&key)).await.expect(200);
+    let retrying =
+        api.send(Call::get(&format!("/v1/webhooks/{id}/deliveries?status=retrying")).key(&key)).await.expect(200);
     assert_eq!(retrying["deliveries"], json!([]));
     api.send(Call::post(&format!("/v1/deliveries/{delivery}/retry")).key(&key)).await.problem(409);
 }
@@ -108,7 +110,8 @@ async fn an_event_shows_its_deliveries() {
     let hook = api.webhook(&key, json!({"url": "https://yourapp.com", "events": ["*"]})).await;
     let delivery = api.delivered(hook["id"].as_str().unwrap(), &[Reply::Status(204, b"")]).await;
     let one = api.send(Call::get(&format!("/v1/deliveries/{delivery}")).key(&key)).await.expect(200);
-    let event = api.send(Call::get(&format!("/v1/events/{}", one["event_id"].as_str().unwrap())).key(&key)).await.expect(200);
+    let event =
+        api.send(Call::get(&format!("/v1/events/{}", one["event_id"].as_str().unwrap())).key(&key)).await.expect(200);
     assert_eq!(event["deliveries"][0]["id"], delivery.to_string());
     assert_eq!(event["deliveries"][0]["webhook_id"], hook["id"]);
     assert_eq!(event["deliveries"][0]["status"], "success");

@@ -12,7 +12,9 @@ struct Owned {
 }
 
 async fn owned(api: &Api, key: &str) -> Owned {
-    let hook = api.webhook(key, json!({"url": "https://victim.example", "events": ["*"], "description": "of the victim"})).await;
+    let hook = api
+        .webhook(key, json!({"url": "https://victim.example", "events": ["*"], "description": "of the victim"}))
+        .await;
     let webhook = hook["id"].as_str().unwrap().to_owned();
     let delivery = api.delivered(&webhook, &[Reply::Status(500, b"of the victim")]).await.to_string();
     let one = api.send(Call::get(&format!("/v1/deliveries/{delivery}")).key(key)).await.expect(200);
@@ -39,7 +41,9 @@ async fn no_route_lets_a_tenants_key_reach_anothers() {
     let before = everything(&api, &victim, &owned).await;
     for (method, template) in template_routes() {
         let path = aimed(&template, &owned);
-        for body in [json!({}), json!({"active": false}), json!({"tenant": "victim", "type": "user.created", "data": 1})] {
+        for body in
+            [json!({}), json!({"active": false}), json!({"tenant": "victim", "type": "user.created", "data": 1})]
+        {
             let answer = api.send(Call::new(&method, &path).key(&thief).json(&body)).await;
             let text = answer.text();
             assert!(!text.contains("of the victim") && !text.contains("victim.example"), "{method} {path}: {text}");
@@ -77,7 +81,9 @@ async fn lists_hold_a_tenants_own_things_only() {
     let thief = api.tenant("thief", "generic").await;
     let owned = owned(&api, &victim).await;
     for (path, list) in [("/v1/webhooks", "webhooks"), ("/v1/events", "events")] {
-        for cursor in [String::new(), format!("?cursor={}", if list == "events" { &owned.event } else { &owned.webhook })] {
+        for cursor in
+            [String::new(), format!("?cursor={}", if list == "events" { &owned.event } else { &owned.webhook })]
+        {
             let page = api.send(Call::get(&format!("{path}{cursor}")).key(&thief)).await.expect(200);
             assert_eq!(page[list], json!([]));
         }

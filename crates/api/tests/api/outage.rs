@@ -7,10 +7,13 @@ use whimbrel_core::port::{Message, Publisher, QueueError};
 
 use crate::support::{ADMIN, Answer, Api, Call};
 
+/// What a publish comes to.
+type Publish = fn() -> Result<(), QueueError>;
+
 /// Stands for a queue in trouble: a full, blocked or broken one cannot be had at will from a real engine.
 struct Trouble {
     blocked: bool,
-    publish: fn() -> Result<(), QueueError>,
+    publish: Publish,
 }
 
 #[async_trait]
@@ -24,7 +27,7 @@ impl Publisher for Trouble {
     }
 }
 
-async fn publish_under(api: &Api, blocked: bool, publish: fn() -> Result<(), QueueError>) -> Answer {
+async fn publish_under(api: &Api, blocked: bool, publish: Publish) -> Answer {
     let router = api.with_publisher(Trouble { blocked, publish });
     let event = json!({"type": "user.created", "data": {}});
     Answer::of(router, Call::post("/v1/events").key(ADMIN).with("idempotency-key", "k").json(&event)).await
@@ -33,7 +36,7 @@ async fn publish_under(api: &Api, blocked: bool, publish: fn() -> Result<(), Que
 #[tokio::test]
 async fn rule_16_a_full_blocked_or_absent_queue_is_503_with_retry_after() {
     let api = Api::start().await;
-    let cases: [(bool, fn() -> Result<(), QueueError>); 3] = [
+    let cases: [(bool, Publish); 3] = [
         (false, || Err(QueueError::Full("reject-publish".into()))),
         (false, || Err(QueueError::Away("no connection".into()))),
         (true, || panic!("nothing is published to a blocked broker")),
@@ -60,7 +63,8 @@ async fn rule_06_what_was_refused_is_taken_at_the_next_try_under_its_id() {
 #[tokio::test]
 async fn a_notice_that_cannot_be_published_does_not_fail_the_change() {
     let api = Api::start().await;
-    let router = api.with_publisher(Trouble { blocked: false, publish: || Err(QueueError::Away("no connection".into())) });
+    let router =
+        api.with_publisher(Trouble { blocked: false, publish: || Err(QueueError::Away("no connection".into())) });
     let body = json!({"url": "https://yourapp.com", "events": ["*"]});
     Answer::of(router, Call::post("/v1/webhooks").key(ADMIN).json(&body)).await.expect(201);
 }

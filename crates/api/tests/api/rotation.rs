@@ -10,7 +10,8 @@ const HOUR_MS: i64 = 3_600_000;
 async fn rule_30_two_secrets_at_most_and_a_second_rotation_says_what_it_drops() {
     let api = Api::start().await;
     let key = api.tenant("acme", "generic").await;
-    let made = api.webhook(&key, json!({"url": "https://yourapp.com", "events": ["*"], "secret": "first_secret_"})).await;
+    let made =
+        api.webhook(&key, json!({"url": "https://yourapp.com", "events": ["*"], "secret": "first_secret_"})).await;
     let id = made["id"].as_str().unwrap();
     let rotate = |body| api.send(Call::post(&format!("/v1/webhooks/{id}/rotate-secret")).key(&key).json(&body));
 
@@ -46,7 +47,8 @@ async fn an_overlap_of_nothing_ends_the_old_secret_at_once() {
 async fn what_cannot_be_a_secret_or_an_overlap_changes_nothing() {
     let api = Api::start().await;
     let key = api.tenant("acme", "generic").await;
-    let made = api.webhook(&key, json!({"url": "https://yourapp.com", "events": ["*"], "secret": "first_secret_"})).await;
+    let made =
+        api.webhook(&key, json!({"url": "https://yourapp.com", "events": ["*"], "secret": "first_secret_"})).await;
     let id = made["id"].as_str().unwrap();
     let path = format!("/v1/webhooks/{id}/rotate-secret");
     for (body, pointer) in [

@@ -48,7 +48,8 @@ async fn the_secret_is_shown_at_creation_only() {
         assert!(!keys(&read).contains(&"secret"), "{contract}");
         let list = api.send(Call::get("/v1/webhooks").key(&key)).await.expect(200);
         assert!(!keys(&list["webhooks"][0]).contains(&"secret"), "{contract}");
-        let patched = api.send(Call::new("PATCH", &path).key(&key).json(&json!({"description": "x"}))).await.expect(200);
+        let patched =
+            api.send(Call::new("PATCH", &path).key(&key).json(&json!({"description": "x"}))).await.expect(200);
         assert!(!keys(&patched).contains(&"secret"), "{contract}");
     }
 }
@@ -57,7 +58,9 @@ async fn the_secret_is_shown_at_creation_only() {
 async fn a_bad_url_is_refused() {
     let api = Api::start().await;
     let key = api.tenant("acme", "generic").await;
-    for url in ["http://yourapp.com/", "ftp://yourapp.com", "yourapp.com", "https://user:pw@yourapp.com", "https://a b", ""] {
+    for url in
+        ["http://yourapp.com/", "ftp://yourapp.com", "yourapp.com", "https://user:pw@yourapp.com", "https://a b", ""]
+    {
         let body = json!({"url": url, "events": ["*"]});
         let problem = api.send(Call::post("/v1/webhooks").key(&key).json(&body)).await.problem(422);
         assert_eq!(problem["errors"][0]["pointer"], "/url", "{url}");
@@ -84,7 +87,7 @@ async fn the_secrets_form_is_the_contracts() {
     let api = Api::start().await;
     let cases = [
         ("generic", "short", 422),
-        ("generic", "12 characters", 422),
+        ("generic", " twelve_chars", 422),
         ("generic", "twelve_chars", 201),
         ("eightbit", "fifteen-letters", 422),
         ("eightbit", "sixteen--letters", 201),
@@ -113,7 +116,8 @@ async fn every_wrong_field_is_named_at_once() {
     let key = api.tenant("acme", "bitbybit").await;
     let body = json!({"url": "nowhere", "events": ["customer.created", "user.created"], "secret": "x", "description": "\u{7}"});
     let problem = api.send(Call::post("/v1/webhooks").key(&key).json(&body)).await.problem(422);
-    let mut pointers: Vec<&str> = problem["errors"].as_array().unwrap().iter().map(|e| e["pointer"].as_str().unwrap()).collect();
+    let mut pointers: Vec<&str> =
+        problem["errors"].as_array().unwrap().iter().map(|e| e["pointer"].as_str().unwrap()).collect();
     pointers.sort_unstable();
     assert_eq!(pointers, ["/description", "/events/1", "/secret", "/url"]);
 }
@@ -149,7 +153,9 @@ async fn a_change_touches_what_it_names() {
     assert_eq!(patch(json!({"description": null})).await.expect(200)["description"], json!(null));
     assert_eq!(patch(json!({})).await.expect(200)["url"], "https://yourapp.com/2");
 
-    for body in [json!({"url": "http://x"}), json!({"events": []}), json!({"secret": "whsec_abc123456"}), json!({"id": "x"})] {
+    for body in
+        [json!({"url": "http://x"}), json!({"events": []}), json!({"secret": "whsec_abc123456"}), json!({"id": "x"})]
+    {
         patch(body).await.problem(422);
     }
     assert_eq!(api.send(Call::get(&path).key(&key)).await.expect(200)["url"], "https://yourapp.com/2");

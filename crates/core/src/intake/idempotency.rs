@@ -46,9 +46,9 @@ pub fn content_hash(event_type: &EventType, data: &[u8]) -> [u8; 32] {
 }
 
 fn hash(parts: &[&[u8]]) -> [u8; 32] {
-    let hasher = parts.iter().fold(Sha256::new(), |hasher, part| {
-        hasher.chain_update((part.len() as u64).to_be_bytes()).chain_update(part)
-    });
+    let hasher = parts
+        .iter()
+        .fold(Sha256::new(), |hasher, part| hasher.chain_update((part.len() as u64).to_be_bytes()).chain_update(part));
     hasher.finalize().into()
 }
 
@@ -62,7 +62,8 @@ mod tests {
         assert_eq!(cloud("a", "bc"), cloud("a", "bc"));
         assert_ne!(cloud("a", "bc"), cloud("ab", "c"));
         assert_ne!(cloud("", "a"), IdempotencyKey::Plain("a".into()).hash());
-        let content = |name: &str, data: &str| content_hash(&EventType::try_new(name).expect("a type"), data.as_bytes());
+        let content =
+            |name: &str, data: &str| content_hash(&EventType::try_new(name).expect("a type"), data.as_bytes());
         assert_ne!(content("a.b", "1"), content("a.b", "1.0"));
         assert_ne!(content("a", "1"), content("b", "1"));
         assert_ne!(content("a", "11"), content("a1", "1"));

@@ -1,6 +1,5 @@
 //! `whimbrel send`: publish one event through the API.
 
-use std::convert::Infallible;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -44,7 +43,7 @@ pub(crate) struct SendArgs {
 
     /// An API key. Left out: WHIMBREL_KEY, WHIMBREL_ADMIN_KEY, or the key that a server on this machine
     /// keeps in its data directory.
-    #[arg(long, value_parser = key, value_name = "KEY")]
+    #[arg(long, value_name = "KEY")]
     key: Option<SecretString>,
 
     /// The data directory of a server on this machine.
@@ -58,10 +57,6 @@ pub(crate) struct SendArgs {
     /// Makes a repeat of this command known as one: it gets the same id and is delivered once.
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
-}
-
-fn key(text: &str) -> Result<SecretString, Infallible> {
-    Ok(text.into())
 }
 
 #[derive(Serialize)]
@@ -90,7 +85,8 @@ pub(crate) fn publication(event_type: &str, data: &str) -> anyhow::Result<String
 
 impl SendArgs {
     fn find_key(&self) -> anyhow::Result<SecretString> {
-        let given = self.key.clone().or_else(|| KEY_VARIABLES.iter().find_map(|name| std::env::var(name).ok()).map(Into::into));
+        let given =
+            self.key.clone().or_else(|| KEY_VARIABLES.iter().find_map(|name| std::env::var(name).ok()).map(Into::into));
         if let Some(key) = given {
             return Ok(key);
         }
@@ -115,7 +111,10 @@ impl SendArgs {
         let contract = named(&contracts, &name)?;
         match sample(&contracts, &contract, &self.event_type) {
             Some(data) => Ok(data.to_owned()),
-            None => bail!("the contract `{name}` has no sample for `{}`; `whimbrel contracts show {name}` lists its types", self.event_type),
+            None => bail!(
+                "the contract `{name}` has no sample for `{}`; `whimbrel contracts show {name}` lists its types",
+                self.event_type
+            ),
         }
     }
 
@@ -123,7 +122,10 @@ impl SendArgs {
         let tenant = self.tenant.as_deref().unwrap_or("default");
         let answer = client.get(&format!("/v1/tenants/{tenant}")).await;
         let answer = answer.context("the tenant's contract could not be asked for; name it with --contract")?;
-        answer["contract"].as_str().map(str::to_owned).ok_or_else(|| anyhow!("the server names no contract for the tenant `{tenant}`"))
+        answer["contract"]
+            .as_str()
+            .map(str::to_owned)
+            .ok_or_else(|| anyhow!("the server names no contract for the tenant `{tenant}`"))
     }
 }
 

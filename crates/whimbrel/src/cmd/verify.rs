@@ -37,6 +37,7 @@ fn header(text: &str) -> anyhow::Result<(String, String)> {
 }
 
 /// Says whether the signature holds, and why not.
+#[expect(clippy::unused_async, reason = "every command has this form")]
 pub(crate) async fn run(args: VerifyArgs) -> anyhow::Result<ExitCode> {
     let (verifier, body) = match prepare(&args) {
         Ok(prepared) => prepared,

@@ -57,9 +57,14 @@ const LINES_MAX: usize = 1024;
 /// Until Ctrl-C.
 pub(crate) async fn run(args: ListenArgs) -> anyhow::Result<ExitCode> {
     let verifier = args.verifier.verifier()?;
-    let listener = TcpListener::bind(args.addr).await.with_context(|| format!("cannot listen on {} (--addr)", args.addr))?;
+    let listener =
+        TcpListener::bind(args.addr).await.with_context(|| format!("cannot listen on {} (--addr)", args.addr))?;
     let statuses = if args.script.is_empty() { vec![args.status] } else { args.script };
-    eprintln!("listening on http://{} for webhooks under the contract `{}`; Ctrl-C stops", listener.local_addr()?, verifier.contract().name());
+    eprintln!(
+        "listening on http://{} for webhooks under the contract `{}`; Ctrl-C stops",
+        listener.local_addr()?,
+        verifier.contract().name()
+    );
     let (seen, mut lines) = mpsc::channel(LINES_MAX);
     let receiver = Receiver::start(listener, verifier, Answers::in_order(statuses).after(args.delay), seen)?;
     let mut totals = Totals::default();

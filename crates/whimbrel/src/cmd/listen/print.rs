@@ -31,7 +31,10 @@ pub(super) fn text(seen: &Seen, paint: Paint) -> String {
 
 /// One line for programs.
 pub(super) fn json(seen: &Seen) -> String {
-    let headers = seen.headers.iter().map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned().into()));
+    let headers = seen
+        .headers
+        .iter()
+        .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned().into()));
     let line = JsonLine {
         at: seen.at,
         contract: seen.contract.as_str(),
@@ -92,7 +95,12 @@ impl Totals {
 impl fmt::Display for Totals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { requests, verified, accepted } = *self;
-        write!(f, "{}: {verified} verified, {} not; {accepted} answered with 2xx", count(requests, "request"), requests - verified)
+        write!(
+            f,
+            "{}: {verified} verified, {} not; {accepted} answered with 2xx",
+            count(requests, "request"),
+            requests - verified
+        )
     }
 }
 

@@ -54,7 +54,12 @@ impl Receiver {
     ///
     /// # Errors
     /// When the listener has no address.
-    pub(crate) fn start(listener: TcpListener, verifier: Verifier, answers: Answers, lines: mpsc::Sender<Seen>) -> std::io::Result<Self> {
+    pub(crate) fn start(
+        listener: TcpListener,
+        verifier: Verifier,
+        answers: Answers,
+        lines: mpsc::Sender<Seen>,
+    ) -> std::io::Result<Self> {
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared { verifier, answers, counts: Mutex::default(), lines });
         let stop = CancellationToken::new();

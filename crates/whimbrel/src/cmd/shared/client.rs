@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use anyhow::Context;
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Method, RequestBuilder};
 use serde::Deserialize;
 use serde_json::Value;
+use url::{Host, Url};
 
 /// How long the API may take to answer one request.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -81,12 +83,21 @@ impl ApiClient {
     /// For the server at `base`, such as `http://127.0.0.1:8080`.
     ///
     /// # Errors
-    /// When no HTTP client can be made on this machine.
+    /// When `base` is no URL.
     pub(crate) fn new(base: &str, key: &str) -> anyhow::Result<Self> {
-        let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().filter_map(|der| reqwest::Certificate::from_der(der).ok());
+        let url = Url::parse(base).with_context(|| format!("`{base}` is not a URL such as http://127.0.0.1:8080"))?;
+        let roots =
+            webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().filter_map(|der| reqwest::Certificate::from_der(der).ok());
         let redirects = reqwest::redirect::Policy::none();
-        let http = reqwest::Client::builder().timeout(TIMEOUT).redirect(redirects).tls_certs_only(roots).build()?;
-        Ok(Self { http, base: base.trim_end_matches('/').to_owned(), key: key.to_owned(), tenant: None })
+        let builder = reqwest::Client::builder().timeout(TIMEOUT).redirect(redirects).tls_certs_only(roots);
+        // A proxy from the environment does not lead to this machine.
+        let builder = if is_local(&url) { builder.no_proxy() } else { builder };
+        Ok(Self {
+            http: builder.build()?,
+            base: base.trim_end_matches('/').to_owned(),
+            key: key.to_owned(),
+            tenant: None,
+        })
     }
 
     /// The same, acting for this tenant.
@@ -105,7 +116,12 @@ impl ApiClient {
     }
 
     /// The same, repeatable without effect under an idempotency key.
-    pub(crate) async fn post_keyed(&self, path: &str, json: impl Into<String>, key: Option<&str>) -> Result<Value, ApiError> {
+    pub(crate) async fn post_keyed(
+        &self,
+        path: &str,
+        json: impl Into<String>,
+        key: Option<&str>,
+    ) -> Result<Value, ApiError> {
         let request = self.request(Method::POST, path).header(CONTENT_TYPE, "application/json").body(json.into());
         let request = match key {
             Some(key) => request.header("idempotency-key", key),
@@ -123,15 +139,29 @@ impl ApiClient {
     }
 
     async fn answer(&self, request: RequestBuilder) -> Result<Value, ApiError> {
-        let unreachable = |error: reqwest::Error| ApiError::Unreachable { base: self.base.clone(), reason: innermost(&error) };
+        let unreachable =
+            |error: reqwest::Error| ApiError::Unreachable { base: self.base.clone(), reason: innermost(&error) };
         let response = request.send().await.map_err(unreachable)?;
         let status = response.status();
         let bytes = response.bytes().await.map_err(unreachable)?;
         let foreign = || ApiError::NotTheApi { base: self.base.clone(), status: status.as_u16() };
         if status.is_success() {
-            return if bytes.is_empty() { Ok(Value::Null) } else { serde_json::from_slice(&bytes).map_err(|_| foreign()) };
+            return if bytes.is_empty() {
+                Ok(Value::Null)
+            } else {
+                serde_json::from_slice(&bytes).map_err(|_| foreign())
+            };
         }
         Err(serde_json::from_slice(&bytes).map_or_else(|_| foreign(), ApiError::Problem))
+    }
+}
+
+fn is_local(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
     }
 }
 

@@ -16,4 +16,4 @@ pub(crate) use paint::Paint;
 pub(crate) use samples::{sample, samples};
 pub(crate) use signals::interrupted;
 pub(crate) use verifier::{Verifier, VerifierArgs};
-pub(crate) use words::{brief, bytes, clock_time, count};
+pub(crate) use words::{brief, bytes, clock_time, count, elapsed};

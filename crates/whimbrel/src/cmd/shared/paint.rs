@@ -23,11 +23,6 @@ impl Paint {
         Self { on: false }
     }
 
-    /// Whether words are painted at all.
-    pub(crate) const fn is_on(self) -> bool {
-        self.on
-    }
-
     /// As it should be.
     pub(crate) fn good(self, text: &str) -> String {
         self.with(Style::new().green(), text)
@@ -65,6 +60,6 @@ mod tests {
     #[test]
     fn nothing_is_added_when_colours_are_off() {
         assert_eq!(Paint::off().bad("500"), "500");
-        assert_eq!(Paint { on: true }.bad("500"), "\u{1b}[31m500\u{1b}[39m");
+        assert_eq!(Paint { on: true }.bad("500"), "\u{1b}[31m500\u{1b}[0m");
     }
 }

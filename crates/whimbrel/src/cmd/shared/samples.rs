@@ -18,7 +18,12 @@ pub(crate) fn sample<'a>(contracts: &'a ContractSet, contract: &'a Contract, eve
 }
 
 fn of(contract: &Contract) -> Vec<(&str, &str)> {
-    contract.catalogue().types.iter().filter_map(|entry| Some((entry.name.as_str(), entry.example.as_deref()?))).collect()
+    contract
+        .catalogue()
+        .types
+        .iter()
+        .filter_map(|entry| Some((entry.name.as_str(), entry.example.as_deref()?)))
+        .collect()
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
 //! Checking signatures as a receiver does.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use clap::Args;
+use clap::builder::{StringValueParser, TypedValueParser};
 use whimbrel_core::Timestamp;
 use whimbrel_core::contract::Contract;
 use whimbrel_core::secret::Secret;
@@ -14,7 +14,7 @@ use whimbrel_core::signing::{Keys, PublicKey, VerifyError, verify};
 use super::{ContractsDirArgs, named};
 
 /// How far a signed timestamp may lie from now, where the caller does not say.
-const TOLERANCE: Duration = Duration::from_secs(5 * 60);
+const TOLERANCE: Duration = Duration::from_mins(5);
 
 /// What to verify with.
 #[derive(Debug, Args)]
@@ -27,11 +27,11 @@ pub(crate) struct VerifierArgs {
     contracts_dir: ContractsDirArgs,
 
     /// The webhook's signing secret.
-    #[arg(long, value_parser = secret, value_name = "SECRET", required_unless_present = "public_key")]
+    #[arg(long, value_parser = secret(), value_name = "SECRET", required_unless_present = "public_key")]
     secret: Option<Secret>,
 
     /// The secret before the last rotation: one of the two must match.
-    #[arg(long, value_parser = secret, value_name = "SECRET", requires = "secret")]
+    #[arg(long, value_parser = secret(), value_name = "SECRET", requires = "secret")]
     previous_secret: Option<Secret>,
 
     /// The webhook's Ed25519 public key (`whpk_…`): its signature must match, too.
@@ -43,8 +43,8 @@ pub(crate) struct VerifierArgs {
     tolerance: Duration,
 }
 
-fn secret(text: &str) -> Result<Secret, Infallible> {
-    Ok(Secret::new(text))
+fn secret() -> impl TypedValueParser<Value = Secret> {
+    StringValueParser::new().map(Secret::new)
 }
 
 /// Verifies requests under one contract.

@@ -8,19 +8,26 @@ use whimbrel_core::Timestamp;
 /// `30s`, `5m`, `2h`, `1h30m`, `600ms`: at most two units, the smaller ones cut off.
 pub(crate) fn brief(duration: Duration) -> String {
     const UNITS: [(u128, &str); 5] = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s"), (1, "ms")];
-    let mut rest = duration.as_millis();
-    let mut words = String::new();
-    let mut units = 0;
-    for (millis, unit) in UNITS {
-        // A day is still told in hours: `24h` is how schedules are written.
-        if (millis == 86_400_000 && rest == millis) || rest < millis || units == 2 {
-            continue;
-        }
-        words.push_str(&format!("{}{unit}", rest / millis));
-        rest %= millis;
-        units += 1;
-    }
+    let millis = duration.as_millis();
+    // A day is still told in hours: `24h` is how schedules are written.
+    let units = if millis == UNITS[0].0 { &UNITS[1..] } else { &UNITS[..] };
+    let mut rest = millis;
+    let parts = units.iter().filter_map(|(unit, name)| {
+        let number = rest / unit;
+        rest %= unit;
+        (number > 0).then(|| format!("{number}{name}"))
+    });
+    let words: String = parts.take(2).collect();
     if words.is_empty() { "0s".to_owned() } else { words }
+}
+
+/// `628ms`, `6.6s`: what was measured.
+pub(crate) fn elapsed(duration: Duration) -> String {
+    if duration < Duration::from_secs(1) {
+        format!("{}ms", duration.as_millis())
+    } else {
+        format!("{:.1}s", duration.as_secs_f64())
+    }
 }
 
 /// `412 B`, `64 KiB`: whole kibibytes where it comes out even, bytes otherwise.
@@ -56,6 +63,7 @@ mod tests {
     fn sizes_counts_and_times_are_readable() {
         assert_eq!((bytes(412), bytes(65_536), bytes(20_000)), ("412 B".into(), "64 KiB".into(), "20000 B".into()));
         assert_eq!((count(1, "event"), count(0, "event")), ("1 event".to_owned(), "0 events".to_owned()));
+        assert_eq!([628, 6_632].map(|millis| elapsed(Duration::from_millis(millis))), ["628ms", "6.6s"]);
         assert_eq!(clock_time(Timestamp::from_micros(1_700_000_000_250_000)), "22:13:20.250");
     }
 }

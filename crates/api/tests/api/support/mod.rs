@@ -1,37 +1,41 @@
 //! The API over a fresh embedded engine, under a clock that tests move.
 
+mod call;
+mod routes;
+mod stream;
+
 use std::path::Path;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
-use axum::http::{HeaderMap, Request};
 use bytes::Bytes;
 use serde_json::{Value, json};
-use tower::ServiceExt as _;
 use whimbrel_api::{ApiState, OpsState, Settings};
 use whimbrel_core::contract::ContractSet;
 use whimbrel_core::delivery::{Delivery, DeliveryState};
+use whimbrel_core::endpoint::EndpointStatus;
 use whimbrel_core::event::{Event, TraceContext};
 use whimbrel_core::intake::{event_type, render_within};
 use whimbrel_core::judge::judge;
-use whimbrel_core::message::{decode, v1};
-use whimbrel_core::endpoint::EndpointStatus;
 use whimbrel_core::outcome::{self, Attempted, ErrorKind, Fate, Outcome};
-use whimbrel_core::port::{Clock, Consumer, Decision, DeliveryChange, Facts, Fanout, Publisher, Queue, Source, Store, SystemClock};
+use whimbrel_core::port::{
+    Clock, Decision, DeliveryChange, Facts, Fanout, Publisher, Queue, Source, Store, SystemClock,
+};
 use whimbrel_core::sealing::KeyRing;
 use whimbrel_core::tenant::Tenant;
 use whimbrel_core::{DeliveryId, EndpointId, EventId, ExecutionId, TenantId, Timestamp};
 use whimbrel_sqlite::{Engine, Options};
 
+pub(crate) use call::{Answer, Call};
+pub(crate) use routes::{every_route, template_routes};
+use stream::{Notices, Stream};
+
 /// The admin key.
 pub(crate) const ADMIN: &str = "whk_admin";
 /// When every test begins: 2026-01-15T12:00:00Z.
 pub(crate) const NOW_MS: i64 = 1_768_478_400_000;
-/// A test that waits longer than this fails.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A clock that stands still until it is moved.
 pub(crate) struct TestClock(AtomicI64);
@@ -115,7 +119,8 @@ impl Api {
     pub(crate) async fn tenant(&self, id: &str, contract: &str) -> String {
         let body = json!({"id": id, "contract": contract});
         self.send(Call::post("/v1/tenants").key(ADMIN).json(&body)).await.expect(201);
-        let made = self.send(Call::post(&format!("/v1/tenants/{id}/keys")).key(ADMIN).json(&json!({}))).await.expect(201);
+        let made =
+            self.send(Call::post(&format!("/v1/tenants/{id}/keys")).key(ADMIN).json(&json!({}))).await.expect(201);
         made["key"].as_str().unwrap().to_owned()
     }
 
@@ -158,7 +163,8 @@ impl Api {
             trace: TraceContext::default(),
             only_endpoint: None,
         };
-        let deliveries = endpoints.iter().map(|endpoint| Delivery::new(id, *endpoint, DeliveryState::Pending)).collect();
+        let deliveries =
+            endpoints.iter().map(|endpoint| Delivery::new(id, *endpoint, DeliveryState::Pending)).collect();
         self.state.store.accept(&[Fanout { event, deliveries, sweep_at: now }]).await.unwrap();
         id
     }
@@ -202,7 +208,8 @@ impl Api {
         let decide = |facts: &Facts| {
             let delivery = facts.deliveries[&made.delivery];
             let verdict = judge(&delivery, &made, facts.seen[0], contract, Some(EndpointStatus::Active), now, 0.0);
-            let change = DeliveryChange { delivery: verdict.delivery, attempts_added: 1, last: last.clone(), sweep_at: None };
+            let change =
+                DeliveryChange { delivery: verdict.delivery, attempts_added: 1, last: last.clone(), sweep_at: None };
             Decision { deliveries: vec![change], ..Decision::default() }
         };
         self.state.store.settle(std::slice::from_ref(&made), &decide).await.unwrap();
@@ -213,212 +220,6 @@ impl Api {
         self.queue.close().await;
         self.state.store.close().await;
     }
-}
-
-/// A request.
-pub(crate) struct Call {
-    method: String,
-    path: String,
-    headers: Vec<(String, String)>,
-    body: Body,
-}
-
-impl Call {
-    pub(crate) fn new(method: &str, path: &str) -> Self {
-        Self { method: method.to_owned(), path: path.to_owned(), headers: Vec::new(), body: Body::empty() }
-    }
-
-    pub(crate) fn get(path: &str) -> Self {
-        Self::new("GET", path)
-    }
-
-    pub(crate) fn post(path: &str) -> Self {
-        Self::new("POST", path)
-    }
-
-    pub(crate) fn key(self, key: &str) -> Self {
-        self.with("authorization", &format!("Bearer {key}"))
-    }
-
-    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
-        self.headers.push((name.to_owned(), value.to_owned()));
-        self
-    }
-
-    pub(crate) fn json(self, body: &Value) -> Self {
-        self.raw("application/json", &body.to_string())
-    }
-
-    pub(crate) fn raw(self, content_type: &str, body: &str) -> Self {
-        let call = if content_type.is_empty() { self } else { self.with("content-type", content_type) };
-        let call = call.with("content-length", &body.len().to_string());
-        Self { body: Body::from(body.to_owned()), ..call }
-    }
-
-    /// Like [`Self::raw`], in chunks and without a length.
-    pub(crate) fn streamed(self, content_type: &str, body: &str) -> Self {
-        let chunks: Vec<Result<Bytes, std::io::Error>> =
-            body.as_bytes().chunks(4096).map(|chunk| Ok(Bytes::copy_from_slice(chunk))).collect();
-        Self { body: Body::from_stream(futures::stream::iter(chunks)), ..self.with("content-type", content_type) }
-    }
-}
-
-impl Call {
-    /// A body that never ends.
-    pub(crate) fn stalled(self, content_type: &str) -> Self {
-        let body = Body::from_stream(futures::stream::pending::<Result<Bytes, std::io::Error>>());
-        Self { body, ..self.with("content-type", content_type) }
-    }
-}
-
-/// An answer, read whole.
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    headers: HeaderMap,
-    body: Bytes,
-}
-
-impl Answer {
-    pub(crate) async fn of(router: Router, call: Call) -> Self {
-        let mut request = Request::builder().method(call.method.as_str()).uri(&call.path);
-        for (name, value) in &call.headers {
-            request = request.header(name, value);
-        }
-        let response = router.oneshot(request.body(call.body).unwrap()).await.unwrap();
-        let (parts, body) = response.into_parts();
-        let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
-        Self { status: parts.status.as_u16(), headers: parts.headers, body }
-    }
-
-    /// The header, or nothing.
-    pub(crate) fn header(&self, name: &str) -> String {
-        self.headers.get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default()
-    }
-
-    pub(crate) fn text(&self) -> String {
-        String::from_utf8(self.body.to_vec()).unwrap()
-    }
-
-    pub(crate) fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap()
-    }
-
-    /// The body of an answer with this status.
-    #[track_caller]
-    pub(crate) fn expect(&self, status: u16) -> Value {
-        assert_eq!(self.status, status, "{}", self.text());
-        self.json()
-    }
-
-    /// The problem document of an answer with this status.
-    #[track_caller]
-    pub(crate) fn problem(&self, status: u16) -> Value {
-        assert_eq!(self.status, status, "{}", self.text());
-        assert_eq!(self.header("content-type"), "application/problem+json");
-        let problem = self.json();
-        assert_eq!(problem["status"], status);
-        for member in ["type", "title", "detail"] {
-            assert!(problem[member].as_str().is_some_and(|text| !text.is_empty()), "{member} is missing: {problem}");
-        }
-        problem
-    }
-}
-
-/// Messages of one source, in order.
-pub(crate) struct Stream {
-    consumer: Box<dyn Consumer>,
-    waiting: std::collections::VecDeque<Bytes>,
-}
-
-impl Stream {
-    async fn open(queue: &dyn Queue, source: Source) -> Self {
-        Self { consumer: queue.consume(source, 2_000).await.unwrap(), waiting: std::collections::VecDeque::new() }
-    }
-
-    async fn payload(&mut self) -> Bytes {
-        while self.waiting.is_empty() {
-            let received = tokio::time::timeout(PATIENCE, self.consumer.receive(2_000)).await.expect("a message comes");
-            self.waiting.extend(received.unwrap().into_iter().map(|received| received.payload));
-        }
-        self.waiting.pop_front().unwrap()
-    }
-
-    pub(crate) async fn next(&mut self) -> Published {
-        Published(decode("Event", self.payload().await).unwrap())
-    }
-}
-
-/// An event on the queue.
-pub(crate) struct Published(v1::Event);
-
-impl std::ops::Deref for Published {
-    type Target = v1::Event;
-
-    fn deref(&self) -> &v1::Event {
-        &self.0
-    }
-}
-
-impl Published {
-    pub(crate) fn event_id(&self) -> EventId {
-        EventId::from_slice(&self.0.id).unwrap()
-    }
-
-    pub(crate) fn only(&self) -> Option<EndpointId> {
-        EndpointId::from_slice(&self.0.only_endpoint).ok()
-    }
-}
-
-/// Notices, in order.
-pub(crate) struct Notices(Stream);
-
-impl Notices {
-    pub(crate) async fn next(&mut self) -> Notice {
-        Notice(decode("Notice", self.0.payload().await).unwrap())
-    }
-}
-
-/// A notice.
-pub(crate) struct Notice(v1::Notice);
-
-impl std::ops::Deref for Notice {
-    type Target = v1::Notice;
-
-    fn deref(&self) -> &v1::Notice {
-        &self.0
-    }
-}
-
-impl Notice {
-    pub(crate) fn endpoint(&self) -> String {
-        EndpointId::from_slice(&self.0.endpoint_id).unwrap().to_string()
-    }
-}
-
-/// Every method and address of the document, as written there.
-pub(crate) fn template_routes() -> Vec<(String, String)> {
-    let document = serde_json::to_value(whimbrel_api::openapi()).unwrap();
-    let paths = document["paths"].as_object().unwrap();
-    let of_path = |(path, item): (&String, &Value)| {
-        let methods: Vec<String> = item.as_object().unwrap().keys().map(|method| method.to_uppercase()).collect();
-        methods.into_iter().map(|method| (method, path.clone())).collect::<Vec<_>>()
-    };
-    paths.iter().flat_map(of_path).collect()
-}
-
-/// The same with ids that name nothing.
-pub(crate) fn every_route() -> Vec<(String, String)> {
-    let fill = |path: String| {
-        let prefix = match path.split('/').nth(2) {
-            Some("webhooks") => "hook_",
-            Some("events") => "evt_",
-            Some("deliveries") => "del_",
-            Some("keys") => "key_",
-            _ => "",
-        };
-        path.replace("{id}", &format!("{prefix}01jb3h2k9fe8yaw3cvj6s5n7qt"))
-    };
-    template_routes().into_iter().map(|(method, path)| (method, fill(path))).collect()
 }
 
 /// A fresh engine.

@@ -1,0 +1,113 @@
+//! What a decision writes.
+
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+use uuid::Uuid;
+use whimbrel_core::delivery::DeliveryState;
+use whimbrel_core::endpoint::Health;
+use whimbrel_core::id::{DeliveryId, EndpointId};
+use whimbrel_core::port::{DeliveryChange, Suspended};
+
+use crate::fault::Fault;
+use crate::rows::{bounds, int, state_columns, stored_status};
+
+/// New states. The last attempt's result stays where none was recorded.
+pub(super) async fn deliveries(connection: &mut PgConnection, changes: &[DeliveryChange]) -> Result<(), Fault> {
+    if changes.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<Uuid> = changes.iter().map(|change| change.delivery.id.uuid()).collect();
+    let (low, high) = bounds(&ids);
+    let state = |change: &DeliveryChange| -> DeliveryState { change.delivery.state };
+    let last = |change: &DeliveryChange| change.last.clone().unwrap_or_default();
+    sqlx::query(
+        "UPDATE deliveries d
+         SET state = c.state, reason = c.reason, state_at = c.state_at, round = c.round, first_attempt = c.first_attempt,
+             attempt = c.attempt, attempts = d.attempts + c.added, sweep_at = c.sweep_at, sweeps = 0,
+             status_code = CASE WHEN c.has_last THEN c.status_code ELSE d.status_code END,
+             error = CASE WHEN c.has_last THEN c.error ELSE d.error END
+         FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::int[], $6::int[], $7::int[], $8::int[],
+                     $9::timestamptz[], $10::bool[], $11::smallint[], $12::text[])
+              AS c (id, state, reason, state_at, round, first_attempt, attempt, added, sweep_at, has_last, status_code,
+                    error)
+         WHERE d.id = c.id AND d.id BETWEEN $13 AND $14",
+    )
+    .bind(ids)
+    .bind(changes.iter().map(|change| state(change).as_str()).collect::<Vec<_>>())
+    .bind(changes.iter().map(|change| state_columns(state(change)).0).collect::<Vec<Option<&str>>>())
+    .bind(changes.iter().map(|change| state_columns(state(change)).1).collect::<Vec<Option<OffsetDateTime>>>())
+    .bind(changes.iter().map(|change| int(change.delivery.round)).collect::<Vec<_>>())
+    .bind(changes.iter().map(|change| int(change.delivery.first_attempt)).collect::<Vec<_>>())
+    .bind(changes.iter().map(|change| int(change.delivery.attempt)).collect::<Vec<_>>())
+    .bind(changes.iter().map(|change| int(change.attempts_added)).collect::<Vec<_>>())
+    .bind(changes.iter().map(|change| change.sweep_at.map(Into::into)).collect::<Vec<Option<OffsetDateTime>>>())
+    .bind(changes.iter().map(|change| change.last.is_some()).collect::<Vec<_>>())
+    .bind(changes.iter().map(|change| stored_status(last(change).0)).collect::<Vec<Option<i16>>>())
+    .bind(changes.iter().map(|change| last(change).1).collect::<Vec<Option<String>>>())
+    .bind(low)
+    .bind(high)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn health(connection: &mut PgConnection, rows: &[(EndpointId, Health)]) -> Result<(), Fault> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "UPDATE endpoints e SET consecutive_failures = h.failures, failing_since = h.since
+         FROM unnest($1::uuid[], $2::int[], $3::timestamptz[]) AS h (id, failures, since) WHERE e.id = h.id",
+    )
+    .bind(rows.iter().map(|(id, _)| id.uuid()).collect::<Vec<_>>())
+    .bind(rows.iter().map(|(_, health)| int(health.consecutive_failures)).collect::<Vec<_>>())
+    .bind(rows.iter().map(|(_, health)| health.failing_since.map(Into::into)).collect::<Vec<Option<OffsetDateTime>>>())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Suspends, and raises the versions of endpoints and tenants: copies of either are old now.
+pub(super) async fn suspensions(connection: &mut PgConnection, rows: &[Suspended]) -> Result<(), Fault> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "WITH suspended AS (
+             UPDATE endpoints e
+             SET status = 'suspended', suspend_reason = s.reason, suspended_since = s.since, version = e.version + 1
+             FROM unnest($1::uuid[], $2::text[], $3::timestamptz[]) AS s (id, reason, since)
+             WHERE e.id = s.id RETURNING e.tenant_id
+         )
+         UPDATE tenants SET endpoints_version = endpoints_version + 1
+         WHERE id IN (SELECT tenant_id FROM suspended)",
+    )
+    .bind(rows.iter().map(|row| row.endpoint.uuid()).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| row.reason.as_str()).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| row.since.into()).collect::<Vec<OffsetDateTime>>())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Counts POSTs whose number another POST had taken.
+pub(super) async fn duplicates(connection: &mut PgConnection, keys: &[(DeliveryId, u32)]) -> Result<(), Fault> {
+    if keys.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<Uuid> = keys.iter().map(|(delivery, _)| delivery.uuid()).collect();
+    let (low, high) = bounds(&ids);
+    sqlx::query(
+        "UPDATE attempts a SET duplicates = a.duplicates + k.times
+         FROM (SELECT delivery_id, number, count(*)::int AS times
+               FROM unnest($1::uuid[], $2::int[]) AS u (delivery_id, number) GROUP BY 1, 2) k
+         WHERE a.delivery_id = k.delivery_id AND a.number = k.number AND a.delivery_id BETWEEN $3 AND $4",
+    )
+    .bind(ids)
+    .bind(keys.iter().map(|(_, number)| int(*number)).collect::<Vec<_>>())
+    .bind(low)
+    .bind(high)
+    .execute(connection)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,156 @@
+//! How values lie in their columns: `state`, `reason` and `state_at` together are a [`DeliveryState`].
+
+use sqlx::Row as _;
+use sqlx::postgres::PgRow;
+use time::OffsetDateTime;
+use uuid::Uuid;
+use whimbrel_core::delivery::{Delivery, DeliveryRow, DeliveryState, FailReason, WaitReason};
+use whimbrel_core::endpoint::{EndpointStatus, Health, SuspendReason};
+use whimbrel_core::id::{DeliveryId, EndpointId, EventId};
+use whimbrel_core::subscription::EventType;
+use whimbrel_core::tenant::TenantId;
+use whimbrel_core::{Timestamp, contract::ContractName};
+
+use crate::fault::Fault;
+
+/// An integer that the tables keep signed.
+pub(crate) fn int(number: u32) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX)
+}
+
+fn unsigned(number: i32) -> u32 {
+    u32::try_from(number).unwrap_or(0)
+}
+
+/// The columns `reason` and `state_at` of a state.
+pub(crate) fn state_columns(state: DeliveryState) -> (Option<&'static str>, Option<OffsetDateTime>) {
+    match state {
+        DeliveryState::Pending | DeliveryState::Held | DeliveryState::Cancelled => (None, None),
+        DeliveryState::Retrying { at } | DeliveryState::Succeeded { at } => (None, Some(at.into())),
+        DeliveryState::Waiting(reason) => (Some(reason.as_str()), None),
+        DeliveryState::Failed { reason, at } => (Some(reason.as_str()), Some(at.into())),
+    }
+}
+
+fn state(word: &str, reason: Option<&str>, at: Option<OffsetDateTime>) -> Option<DeliveryState> {
+    let at = at.map(Timestamp::from);
+    Some(match word {
+        "pending" => DeliveryState::Pending,
+        "retrying" => DeliveryState::Retrying { at: at? },
+        "waiting" => DeliveryState::Waiting(WaitReason::parse(reason?)?),
+        "held" => DeliveryState::Held,
+        "succeeded" => DeliveryState::Succeeded { at: at? },
+        "failed" => DeliveryState::Failed { reason: FailReason::parse(reason?)?, at: at? },
+        "cancelled" => DeliveryState::Cancelled,
+        _ => return None,
+    })
+}
+
+/// Reads `id, event_id, endpoint_id, state, reason, state_at, round, first_attempt, attempt`, the first nine
+/// columns of every statement that gives deliveries.
+pub(crate) fn delivery(row: &PgRow) -> Result<Delivery, Fault> {
+    let id = DeliveryId::from_uuid(row.try_get(0)?);
+    let (word, reason): (&str, Option<&str>) = (row.try_get(3)?, row.try_get(4)?);
+    let state = state(word, reason, row.try_get(5)?)
+        .ok_or_else(|| Fault::Row(format!("{id} is in the unknown state `{word}` ({reason:?})")))?;
+    Ok(Delivery {
+        id,
+        event: EventId::from_uuid(row.try_get(1)?),
+        endpoint: EndpointId::from_uuid(row.try_get(2)?),
+        state,
+        round: unsigned(row.try_get(6)?),
+        first_attempt: unsigned(row.try_get(7)?),
+        attempt: unsigned(row.try_get(8)?),
+    })
+}
+
+/// Reads a delivery, then `tenant_id, event_type, attempts, status_code, error`.
+pub(crate) fn delivery_row(row: &PgRow) -> Result<DeliveryRow, Fault> {
+    Ok(DeliveryRow {
+        delivery: delivery(row)?,
+        tenant: tenant_id(row.try_get(9)?)?,
+        event_type: event_type(row.try_get(10)?)?,
+        attempts: unsigned(row.try_get(11)?),
+        status_code: status_code(row.try_get(12)?),
+        error: row.try_get(13)?,
+    })
+}
+
+pub(crate) fn status_code(stored: Option<i16>) -> Option<u16> {
+    stored.and_then(|code| u16::try_from(code).ok())
+}
+
+pub(crate) fn stored_status(code: Option<u16>) -> Option<i16> {
+    code.and_then(|code| i16::try_from(code).ok())
+}
+
+/// Reads `status, suspend_reason, suspended_since` from this column on.
+pub(crate) fn endpoint_status(row: &PgRow, from: usize) -> Result<EndpointStatus, Fault> {
+    let (word, reason): (&str, Option<&str>) = (row.try_get(from)?, row.try_get(from + 1)?);
+    let since: Option<OffsetDateTime> = row.try_get(from + 2)?;
+    match (word, reason.and_then(SuspendReason::parse), since) {
+        ("active", _, _) => Ok(EndpointStatus::Active),
+        ("disabled", _, _) => Ok(EndpointStatus::Disabled),
+        ("suspended", Some(reason), Some(since)) => Ok(EndpointStatus::Suspended { reason, since: since.into() }),
+        _ => Err(Fault::Row(format!("an endpoint has the unknown status `{word}` ({reason:?})"))),
+    }
+}
+
+/// The columns `status, suspend_reason, suspended_since` of a status.
+pub(crate) fn status_columns(
+    status: EndpointStatus,
+) -> (&'static str, Option<&'static str>, Option<OffsetDateTime>) {
+    match status {
+        EndpointStatus::Suspended { reason, since } => (status.as_str(), Some(reason.as_str()), Some(since.into())),
+        EndpointStatus::Active | EndpointStatus::Disabled => (status.as_str(), None, None),
+    }
+}
+
+/// Reads `consecutive_failures, failing_since` from this column on.
+pub(crate) fn health(row: &PgRow, from: usize) -> Result<Health, Fault> {
+    let since: Option<OffsetDateTime> = row.try_get(from + 1)?;
+    Ok(Health { consecutive_failures: unsigned(row.try_get(from)?), failing_since: since.map(Timestamp::from) })
+}
+
+pub(crate) fn tenant_id(text: &str) -> Result<TenantId, Fault> {
+    TenantId::try_new(text).map_err(|error| Fault::Row(error.to_string()))
+}
+
+pub(crate) fn event_type(text: &str) -> Result<EventType, Fault> {
+    EventType::try_new(text).map_err(|error| Fault::Row(error.to_string()))
+}
+
+pub(crate) fn contract(text: &str) -> Result<ContractName, Fault> {
+    text.parse().map_err(|error| Fault::Row(format!("{error}")))
+}
+
+pub(crate) fn at(row: &PgRow, column: usize) -> Result<Timestamp, Fault> {
+    Ok(row.try_get::<OffsetDateTime, _>(column)?.into())
+}
+
+/// Reads all rows with `read`.
+pub(crate) fn all<T>(rows: &[PgRow], read: impl Fn(&PgRow) -> Result<T, Fault>) -> Result<Vec<T>, Fault> {
+    rows.iter().map(read).collect()
+}
+
+/// The lowest and the highest of some ids: the bounds that let PostgreSQL leave other days alone.
+pub(crate) fn bounds(ids: &[Uuid]) -> (Uuid, Uuid) {
+    let low = ids.iter().min().copied().unwrap_or(Uuid::max());
+    (low, ids.iter().max().copied().unwrap_or(Uuid::nil()))
+}
+
+/// The lowest id with the same millisecond as `id`: events, and their deliveries, begin with their time.
+pub(crate) fn first_of_millisecond(id: Uuid) -> Uuid {
+    Uuid::from_u128(id.as_u128() & !(u128::MAX >> 48))
+}
+
+/// The highest id with the same millisecond as `id`.
+pub(crate) fn last_of_millisecond(id: Uuid) -> Uuid {
+    Uuid::from_u128(id.as_u128() | (u128::MAX >> 48))
+}
+
+/// The lowest id of this time or later.
+pub(crate) fn first_id_at(at: Timestamp) -> Uuid {
+    let millis = u128::try_from(at.as_micros().max(0)).unwrap_or(0).div_ceil(1_000);
+    Uuid::from_u128(millis.min(u128::MAX >> 80) << 80)
+}

@@ -1,0 +1,87 @@
+//! What is there after the engine was dropped without a word.
+
+use std::time::Duration;
+
+use anyhow::ensure;
+use whimbrel_core::port::{Clock as _, Lane, Route, Source, SystemClock};
+use whimbrel_core::tier::Tier;
+use whimbrel_sqlite::Options;
+
+use crate::common::{message, numbered, numbers, take, texts};
+
+const JOBS: Source = Source::Jobs(Lane::Live);
+
+#[tokio::test]
+async fn what_was_not_acked_comes_again_after_a_drop() -> anyhow::Result<()> {
+    let (dir, engine) = crate::common::open(Options::default()).await?;
+    let queue = engine.queue();
+    queue.publisher().publish(numbered(&Route::Jobs(Lane::Live), 0, 6)).await?;
+    let mut consumer = queue.consume(JOBS, 4).await?;
+    let received = take(&mut *consumer, 4).await?;
+    ensure!(received.iter().all(|message| message.redeliveries == 0), "redelivered at the first time");
+    drop((consumer, queue, engine));
+
+    let queue = crate::common::open_at(dir.path(), Options::default()).await?.queue();
+    let mut consumer = queue.consume(JOBS, 10).await?;
+    let again = take(&mut *consumer, 6).await?;
+    ensure!(texts(&again) == numbers(0, 6), "{:?}", texts(&again));
+    ensure!(again.iter().all(|message| message.redeliveries == 1), "what a restart found counts as redelivered");
+
+    queue.publisher().publish(numbered(&Route::Jobs(Lane::Live), 6, 1)).await?;
+    let new = take(&mut *consumer, 1).await?;
+    ensure!(texts(&new) == ["6"] && new[0].redeliveries == 0, "{new:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_ack_is_written_when_the_engine_is_dropped() -> anyhow::Result<()> {
+    let (dir, engine) = crate::common::open(Options::default()).await?;
+    let queue = engine.queue();
+    queue.publisher().publish(numbered(&Route::Outcomes, 0, 3)).await?;
+    let mut consumer = queue.consume(Source::Outcomes, 10).await?;
+    let received = take(&mut *consumer, 3).await?;
+    consumer.acker().ack(&[received[0].tag, received[1].tag]).await?;
+    drop((consumer, queue, engine));
+
+    let queue = crate::common::open_at(dir.path(), Options::default()).await?.queue();
+    let mut consumer = queue.consume(Source::Outcomes, 10).await?;
+    ensure!(texts(&take(&mut *consumer, 1).await?) == ["2"], "acked messages came again");
+    Ok(())
+}
+
+#[tokio::test]
+async fn due_times_are_kept_over_a_restart() -> anyhow::Result<()> {
+    let (dir, engine) = crate::common::open(Options::default()).await?;
+    let queue = engine.queue();
+    let (short, long) = (Tier::new(Duration::from_millis(700)), Tier::new(Duration::from_hours(1)));
+    let before = SystemClock.now();
+    let delayed = [message(Route::Delay(long, Lane::Slow), "late"), message(Route::Delay(short, Lane::Slow), "soon")];
+    queue.publisher().publish(delayed.to_vec()).await?;
+    drop((queue, engine));
+
+    let queue = crate::common::open_at(dir.path(), Options::default()).await?.queue();
+    let mut consumer = queue.consume(Source::Jobs(Lane::Slow), 10).await?;
+    let received = take(&mut *consumer, 1).await?;
+    let waited = SystemClock.now().since(before);
+    ensure!(texts(&received) == ["soon"] && received[0].redeliveries == 0, "{received:?}");
+    ensure!(waited >= short.delay(), "it came {waited:?} after it was published");
+    let depths = queue.depths().await?;
+    let depth = |name: &str| depths.iter().find(|row| row.name == name).map(|row| row.ready);
+    ensure!(depth("delay.1h") == Some(1) && depth("delay.700ms") == Some(0), "{depths:?}");
+    Ok(())
+}
+
+/// More than one group takes at once, all due at the same time.
+#[tokio::test]
+async fn many_due_messages_come_in_order() -> anyhow::Result<()> {
+    const COUNT: usize = 400;
+    let (dir, engine) = crate::common::open(Options::default()).await?;
+    let queue = engine.queue();
+    let tier = Tier::new(Duration::from_millis(50));
+    queue.publisher().publish(numbered(&Route::Delay(tier, Lane::Bulk), 0, COUNT)).await?;
+    drop((queue, engine));
+    let queue = crate::common::open_at(dir.path(), Options::default()).await?.queue();
+    let mut consumer = queue.consume(Source::Jobs(Lane::Bulk), 1000).await?;
+    ensure!(texts(&take(&mut *consumer, COUNT).await?) == numbers(0, COUNT), "out of order");
+    Ok(())
+}

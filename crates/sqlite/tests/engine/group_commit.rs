@@ -1,0 +1,112 @@
+//! Whoever comes while a commit is under way shares the next one (rule 29), and one caller's failure is its own.
+
+use anyhow::ensure;
+use futures::future::join_all;
+use whimbrel_core::contract::ContractName;
+use whimbrel_core::endpoint::{Endpoint, EndpointStatus, Health};
+use whimbrel_core::port::{ApiKey, Clock as _, Lane, Route, StoreError, SystemClock};
+use whimbrel_core::secret::{Secret, SecretPair};
+use whimbrel_core::tenant::Tenant;
+use whimbrel_core::{EndpointId, KeyId, TenantId};
+use whimbrel_sqlite::Options;
+
+use crate::common::numbered;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_29_concurrent_publishes_share_commits() -> anyhow::Result<()> {
+    const PUBLISHES: usize = 500;
+    let (_dir, engine) = crate::common::open(Options::default()).await?;
+    let queue = engine.queue();
+    let publishes = (0..PUBLISHES).map(|number| {
+        let publisher = queue.publisher();
+        async move { publisher.publish(numbered(&Route::Jobs(Lane::Live), number, 1)).await }
+    });
+    for published in join_all(publishes).await {
+        published?;
+    }
+    let (commits, jobs) = (engine.tally().commits(), engine.tally().jobs());
+    ensure!(jobs == PUBLISHES as u64, "{jobs} jobs");
+    ensure!(commits <= 50, "{commits} commits for {PUBLISHES} concurrent publishes");
+    let depths = queue.depths().await?;
+    ensure!(depths.iter().any(|row| row.name == "jobs.live" && row.ready == PUBLISHES as u64), "{depths:?}");
+    Ok(())
+}
+
+fn tenant(id: &str) -> anyhow::Result<Tenant> {
+    let contract = ContractName::try_new("standard")?;
+    Ok(Tenant { id: TenantId::try_new(id)?, name: None, contract, created_at: SystemClock.now() })
+}
+
+fn key(hash: u8) -> ApiKey {
+    let id = KeyId::generate(SystemClock.now(), SystemClock.random10());
+    ApiKey { id, tenant: None, name: String::new(), hash: [hash; 32], created_at: SystemClock.now() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_that_fails_does_not_undo_the_others() -> anyhow::Result<()> {
+    let (_dir, engine) = crate::common::open(Options::default()).await?;
+    let store = engine.store();
+    store.create_key(&key(0)).await?;
+    let hashes: Vec<u8> = (0..100).map(|number| if number % 3 == 0 { 0 } else { number }).collect();
+    let before = engine.tally().commits();
+    let created = join_all(hashes.iter().map(|hash| {
+        let (store, key) = (store.clone(), key(*hash));
+        async move { store.create_key(&key).await }
+    }));
+    for (hash, created) in hashes.iter().zip(created.await) {
+        let refused = matches!(&created, Err(StoreError::Refused(_)));
+        ensure!(refused == (*hash == 0), "the key with hash {hash} gave {created:?}");
+    }
+    ensure!(engine.tally().commits() - before <= 20, "they did not share commits");
+    ensure!(store.keys(None).await?.len() == 1 + hashes.iter().filter(|hash| **hash != 0).count(), "keys are missing");
+    ensure!(!*engine.queue().publisher().blocked().borrow(), "a refused statement blocked the queue");
+    Ok(())
+}
+
+/// What a call did before it failed is undone, as far as that call goes.
+#[tokio::test]
+async fn a_failed_call_leaves_nothing() -> anyhow::Result<()> {
+    let (_dir, engine) = crate::common::open(Options::default()).await?;
+    let store = engine.store();
+    let tenant = tenant("acme")?;
+    store.create_tenant(&tenant).await?;
+    let endpoint = Endpoint {
+        id: EndpointId::generate(SystemClock.now(), SystemClock.random10()),
+        tenant: TenantId::try_new("nobody")?,
+        contract: tenant.contract.clone(),
+        url: "https://receiver.example".to_owned(),
+        events: vec!["*".parse()?],
+        description: None,
+        secrets: SecretPair::new(Secret::new("a secret")),
+        status: EndpointStatus::Active,
+        health: Health::default(),
+        version: 1,
+        activated_at: None,
+        created_at: SystemClock.now(),
+    };
+    let refused = store.create_endpoint(&endpoint, None).await;
+    ensure!(matches!(refused, Err(StoreError::Refused(_))), "an endpoint of no tenant gave {refused:?}");
+    ensure!(store.endpoints(&[endpoint.id]).await?.is_empty(), "it was stored all the same");
+    Ok(())
+}
+
+/// A caller that leaves while it waits for its turn or for the commit spoils nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn cancelled_callers_spoil_nothing() -> anyhow::Result<()> {
+    let (_dir, engine) = crate::common::open(Options::default()).await?;
+    let (store, queue) = (engine.store(), engine.queue());
+    for number in 0..200_u64 {
+        let tenant = tenant(&format!("t{number}"))?;
+        let (store, publisher) = (store.clone(), queue.publisher());
+        let both = async {
+            let created = store.create_tenant(&tenant).await;
+            let published = publisher.publish(numbered(&Route::Outcomes, 0, 1)).await;
+            (created, published)
+        };
+        let patience = std::time::Duration::from_micros(number * 5);
+        // Cancelled or not: either is fine.
+        let _ = tokio::time::timeout(patience, both).await;
+    }
+    ensure!(store.create_tenant(&tenant("last")?).await?, "the writer did not go on");
+    Ok(())
+}

@@ -1,0 +1,10 @@
+//! The embedded engine: both conformance suites, and what is its own.
+
+mod common;
+mod dispatch;
+mod durability;
+mod group_commit;
+mod no_room;
+mod opening;
+mod queue_conformance;
+mod scratch;

@@ -1,0 +1,206 @@
+//! What the cases are set in: tenants, endpoints, events, and outcomes to settle.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use bytes::Bytes;
+use whimbrel_core::contract::ContractName;
+use whimbrel_core::delivery::{Delivery, DeliveryState};
+use whimbrel_core::endpoint::{Endpoint, EndpointStatus, Health};
+use whimbrel_core::event::{Event, TraceContext};
+use whimbrel_core::outcome::{Attempted, ErrorKind, Fate, Outcome, Reply};
+use whimbrel_core::port::{Accepted, Clock as _, Decision, DeliveryChange, Facts, Fanout, Store};
+use whimbrel_core::secret::{Secret, SecretPair};
+use whimbrel_core::subscription::EventType;
+use whimbrel_core::tenant::Tenant;
+use whimbrel_core::{EndpointId, EventId, ExecutionId, TenantId, Timestamp};
+
+use super::TestClock;
+
+/// A store, and the clock that the case lives by.
+pub struct World {
+    /// The engine under test.
+    pub store: Arc<dyn Store>,
+    /// Where times and ids come from.
+    pub clock: TestClock,
+}
+
+impl World {
+    /// Over an empty store.
+    pub fn new(store: Arc<dyn Store>) -> Self {
+        Self { store, clock: TestClock::default() }
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// A tenant `id` under the contract `standard`, stored.
+    pub(super) async fn tenant(&self, id: &str) -> anyhow::Result<TenantId> {
+        let tenant = Tenant { id: tenant_id(id), name: None, contract: contract("standard"), created_at: self.now() };
+        ensure!(self.store.create_tenant(&tenant).await?, "the id `{id}` was taken in an empty store");
+        Ok(tenant.id)
+    }
+
+    /// An active endpoint that wants everything, not stored.
+    pub(super) fn new_endpoint(&self, tenant: &TenantId) -> Endpoint {
+        let id = EndpointId::generate(self.now(), self.clock.random10());
+        Endpoint {
+            id,
+            tenant: tenant.clone(),
+            contract: contract("standard"),
+            url: format!("https://receiver.example/{id}"),
+            events: vec!["*".parse().expect("a pattern")],
+            description: None,
+            secrets: SecretPair::new(Secret::new(format!("secret of {id}"))),
+            status: EndpointStatus::Active,
+            health: Health::default(),
+            version: 1,
+            activated_at: None,
+            created_at: self.now(),
+        }
+    }
+
+    /// The same, stored.
+    pub(super) async fn endpoint(&self, tenant: &TenantId) -> anyhow::Result<Endpoint> {
+        let endpoint = self.new_endpoint(tenant);
+        ensure!(self.store.create_endpoint(&endpoint, None).await?, "there is no limit, but it was met");
+        Ok(endpoint)
+    }
+
+    /// A tenant `acme` with one endpoint.
+    pub(super) async fn acme(&self) -> anyhow::Result<(TenantId, Endpoint)> {
+        let tenant = self.tenant("acme").await?;
+        let endpoint = self.endpoint(&tenant).await?;
+        Ok((tenant, endpoint))
+    }
+
+    /// An event, not stored.
+    pub(super) fn event(&self, tenant: &TenantId, event_type: &str) -> Event {
+        let id = EventId::generate(self.now(), self.clock.random10());
+        Event {
+            id,
+            tenant: tenant.clone(),
+            event_type: EventType::try_new(event_type).expect("an event type"),
+            occurred_at: self.now(),
+            body: Bytes::from(format!(r#"{{"type":"{event_type}","data":{{"id":"{id}"}}}}"#)),
+            data_range: 9..20,
+            trace: TraceContext::default(),
+            only_endpoint: None,
+        }
+    }
+
+    /// The fan-out of an event, pending at each of these endpoints.
+    pub(super) fn fanout(&self, event: Event, endpoints: &[EndpointId]) -> Fanout {
+        let deliveries = endpoints.iter().map(|endpoint| Delivery::new(event.id, *endpoint, DeliveryState::Pending));
+        Fanout { deliveries: deliveries.collect(), event, sweep_at: self.now() + Duration::from_mins(5) }
+    }
+
+    /// Accepts one fan-out.
+    pub(super) async fn accept(&self, fanout: &Fanout) -> anyhow::Result<Accepted> {
+        let mut accepted = self.store.accept(std::slice::from_ref(fanout)).await?;
+        ensure!(accepted.len() == 1, "{} answers for one event", accepted.len());
+        accepted.pop().context("one answer")
+    }
+
+    /// A pending delivery of a new `order.created` to this endpoint, stored.
+    pub(super) async fn delivery(&self, endpoint: &Endpoint) -> anyhow::Result<Delivery> {
+        let fanout = self.fanout(self.event(&endpoint.tenant, "order.created"), &[endpoint.id]);
+        let accepted = self.accept(&fanout).await?;
+        ensure!(accepted.pending == fanout.deliveries, "{:?} is pending of {:?}", accepted.pending, fanout.deliveries);
+        Ok(fanout.deliveries[0])
+    }
+
+    /// A stored delivery in this state, awaiting (or having made) its first attempt.
+    pub(super) async fn delivery_in(&self, endpoint: &Endpoint, state: DeliveryState) -> anyhow::Result<Delivery> {
+        let delivery = Delivery { state, ..self.delivery(endpoint).await? };
+        self.put(delivery).await?;
+        Ok(delivery)
+    }
+
+    /// Writes a delivery as it is to be, through a settle that records no attempt.
+    pub(super) async fn put(&self, delivery: Delivery) -> anyhow::Result<()> {
+        let decision = Decision { deliveries: vec![self.change(delivery)], ..Decision::default() };
+        let decide = |_: &Facts| decision.clone();
+        self.store.settle(&[of(&delivery, 1, Fate::Deferred)], &decide).await?;
+        Ok(())
+    }
+
+    /// A change to this delivery; a job is out when its state says so.
+    pub(super) fn change(&self, delivery: Delivery) -> DeliveryChange {
+        let has_job = matches!(delivery.state, DeliveryState::Pending | DeliveryState::Retrying { .. });
+        let sweep_at = has_job.then(|| self.now() + Duration::from_mins(5));
+        DeliveryChange { delivery, attempts_added: 0, last: None, sweep_at }
+    }
+
+    /// Where a delivery stands.
+    pub(super) async fn position(&self, delivery: &Delivery) -> anyhow::Result<Delivery> {
+        let positions = self.store.positions(&[delivery.id]).await?;
+        positions.first().copied().with_context(|| format!("{} is not stored", delivery.id))
+    }
+
+    /// The stored endpoint.
+    pub(super) async fn stored(&self, endpoint: &Endpoint) -> anyhow::Result<Endpoint> {
+        let stored = self.store.endpoint(&endpoint.tenant, endpoint.id).await?;
+        stored.with_context(|| format!("{} is not stored", endpoint.id))
+    }
+
+    /// The version of a tenant's endpoints.
+    pub(super) async fn endpoints_version(&self, tenant: &TenantId) -> anyhow::Result<i64> {
+        let heads = self.store.tenant_heads(std::slice::from_ref(tenant)).await?;
+        Ok(heads.first().with_context(|| format!("{tenant} has no head"))?.endpoints_version)
+    }
+
+    /// A POST that was answered with 200.
+    pub(super) fn success(&self, delivery: &Delivery, attempt: u32) -> Outcome {
+        let reply = Reply::Response { status: 200, body: Bytes::from_static(b"thanks"), retry_after: None };
+        self.posted(delivery, attempt, reply)
+    }
+
+    /// A POST that timed out.
+    pub(super) fn failure(&self, delivery: &Delivery, attempt: u32) -> Outcome {
+        let reply = Reply::Error { kind: ErrorKind::Timeout, message: "no response within 5s".to_owned() };
+        self.posted(delivery, attempt, reply)
+    }
+
+    /// A POST, of an execution of its own.
+    pub(super) fn posted(&self, delivery: &Delivery, attempt: u32, reply: Reply) -> Outcome {
+        let execution = ExecutionId::generate(self.now(), self.clock.random10());
+        let duration = Duration::from_millis(12);
+        of(delivery, attempt, Fate::Attempted(Attempted { execution, started_at: self.now(), duration, reply }))
+    }
+}
+
+/// An outcome of this delivery's current round.
+pub(super) fn of(delivery: &Delivery, attempt: u32, fate: Fate) -> Outcome {
+    Outcome {
+        delivery: delivery.id,
+        event: delivery.event,
+        endpoint: delivery.endpoint,
+        round: delivery.round,
+        attempt,
+        contract: contract("standard"),
+        trace: TraceContext::default(),
+        fate,
+    }
+}
+
+/// Decides to change nothing.
+pub(super) fn nothing(_: &Facts) -> Decision {
+    Decision::default()
+}
+
+pub(super) fn tenant_id(text: &str) -> TenantId {
+    TenantId::try_new(text).expect("a tenant id")
+}
+
+pub(super) fn contract(text: &str) -> ContractName {
+    ContractName::try_new(text).expect("a contract's name")
+}
+
+/// Deliveries in the order of their ids, for comparison.
+pub(super) fn sorted(mut deliveries: Vec<Delivery>) -> Vec<Delivery> {
+    deliveries.sort_by_key(|delivery| delivery.id);
+    deliveries
+}
