@@ -11,7 +11,7 @@ use whimbrel_core::event::Event;
 use whimbrel_core::id::PackId;
 use whimbrel_core::message::{PROTOBUF, encode_jobs};
 use whimbrel_core::port::{
-    Accepted, Clock, Consumer, Fanout, Lane, Message, Publisher, Queue, QueueError, Received, Route, Source, Store, StoreError,
+    Accepted, Acker, Clock, Fanout, Lane, Message, Publisher, Queue, QueueError, Received, Route, Source, Store, StoreError,
 };
 use whimbrel_core::problem::Rejection;
 
@@ -52,6 +52,7 @@ struct Batch {
 /// Consumes events until `stop` is cancelled. Only a fatal error of the queue ends it earlier.
 pub async fn run(ingest: Ingest, stop: CancellationToken) -> Result<(), QueueError> {
     let mut consumer = ingest.queue.consume(Source::Events, PREFETCH).await?;
+    let acker = consumer.acker();
     let publisher = ingest.queue.publisher();
     let mut directory = Directory::default();
     loop {
@@ -60,7 +61,7 @@ pub async fn run(ingest: Ingest, stop: CancellationToken) -> Result<(), QueueErr
             received = consumer.receive(BATCH_MAX) => received,
         };
         let handled = match received {
-            Ok(received) => ingest.batch(&*publisher, &*consumer, &mut directory, received, &stop).await,
+            Ok(received) => ingest.batch(&*publisher, &*acker, &mut directory, received, &stop).await,
             Err(error) => Err(error),
         };
         match handled {
@@ -82,7 +83,7 @@ impl Ingest {
     async fn batch(
         &self,
         publisher: &dyn Publisher,
-        consumer: &dyn Consumer,
+        acker: &dyn Acker,
         directory: &mut Directory,
         received: Vec<Received>,
         stop: &CancellationToken,
@@ -101,7 +102,7 @@ impl Ingest {
             start += chunk.len();
         }
         self.park(publisher, &batch, rejected).await?;
-        consumer.acker().ack_through(last).await
+        acker.ack_through(last).await
     }
 
     /// Tried until the store answers: meanwhile the batch stays unacked. `None` when stopping.

@@ -244,7 +244,7 @@ async fn insert_deliveries(connection: &mut PgConnection, rows: &[(&Fanout, &Del
 async fn still_pending(connection: &mut PgConnection, event: EventId) -> Result<Vec<Delivery>, Fault> {
     let rows = sqlx::query(
         "SELECT id, event_id, endpoint_id, state, reason, state_at, round, first_attempt, attempt FROM deliveries
-         WHERE id BETWEEN $1 AND $2 AND event_id = $3 AND state = 'pending' AND attempts = 0 ORDER BY id",
+         WHERE id BETWEEN $1 AND $2 AND event_id = $3 AND state = 'pending' AND attempt = 1 ORDER BY id",
     )
     .bind(first_of_millisecond(event.uuid()))
     .bind(last_of_millisecond(event.uuid()))

@@ -42,7 +42,9 @@ pub(crate) fn read_pool(path: &Path, readers: u32) -> SqlitePool {
         .test_before_acquire(false)
         .idle_timeout(None)
         .max_lifetime(None)
-        .connect_lazy_with(options(path).read_only(true).pragma("cache_size", "-16384"))
+        .connect_lazy_with(
+            options(path).read_only(true).pragma("cache_size", "-16384").pragma("mmap_size", "268435456"),
+        )
 }
 
 fn options(path: &Path) -> SqliteConnectOptions {
@@ -51,7 +53,6 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .busy_timeout(Duration::from_secs(5))
         .statement_cache_capacity(256)
         .pragma("temp_store", "memory")
-        .pragma("mmap_size", "268435456")
         .disable_statement_logging()
 }
 

@@ -111,7 +111,10 @@ impl Engine {
     }
 }
 
-async fn look_around(db: &mut SqliteConnection, options: &Options) -> Result<(Dispatch, crate::queue::place::Ids), Fault> {
+async fn look_around(
+    db: &mut SqliteConnection,
+    options: &Options,
+) -> Result<(Dispatch, crate::queue::place::Ids), Fault> {
     let bounds = Bounds { messages: options.memory_messages_max.max(1), bytes: options.memory_bytes_max.max(1) };
     Ok(Dispatch::new(&table::survey(db).await?, bounds))
 }

@@ -72,7 +72,9 @@ impl Fault {
     /// For the queue's callers.
     pub(crate) fn to_queue(&self) -> QueueError {
         match self {
-            Self::Sql(error) if kind(error) == Kind::Damaged => QueueError::Fatal(format!("the queue's file is damaged: {self}")),
+            Self::Sql(error) if kind(error) == Kind::Damaged => {
+                QueueError::Fatal(format!("the queue's file is damaged: {self}"))
+            }
             _ => QueueError::Away(self.to_string()),
         }
     }

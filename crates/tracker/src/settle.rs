@@ -11,7 +11,7 @@ use whimbrel_core::id::PackId;
 use whimbrel_core::message::{PROTOBUF, decode_outcomes, id_bytes, v1};
 use whimbrel_core::outcome::{Fate, Outcome};
 use whimbrel_core::port::{
-    Clock, Consumer, Lane, Message, Publisher, Queue, QueueError, Received, Route, Source, Store, StoreError, Suspended,
+    Acker, Clock, Lane, Message, Publisher, Queue, QueueError, Received, Route, Source, Store, StoreError, Suspended,
 };
 use whimbrel_core::tier::Tiers;
 
@@ -44,6 +44,7 @@ pub struct Tracker {
 /// Only a fatal error of the queue ends it earlier.
 pub async fn run(tracker: Tracker, stop: CancellationToken) -> Result<(), QueueError> {
     let mut consumer = tracker.queue.consume(Source::Outcomes, PREFETCH).await?;
+    let acker = consumer.acker();
     let publisher = tracker.queue.publisher();
     loop {
         let received = tokio::select! {
@@ -52,7 +53,7 @@ pub async fn run(tracker: Tracker, stop: CancellationToken) -> Result<(), QueueE
         };
         match received {
             Ok(packs) => {
-                if let Err(error) = tracker.batch(&*publisher, &*consumer, packs, &stop).await {
+                if let Err(error) = tracker.batch(&*publisher, &*acker, packs, &stop).await {
                     match error {
                         QueueError::Fatal(_) => return Err(error),
                         _ if stop.is_cancelled() => return Ok(()),
@@ -74,7 +75,7 @@ impl Tracker {
     async fn batch(
         &self,
         publisher: &dyn Publisher,
-        consumer: &dyn Consumer,
+        acker: &dyn Acker,
         packs: Vec<Received>,
         stop: &CancellationToken,
     ) -> Result<(), QueueError> {
@@ -83,7 +84,7 @@ impl Tracker {
         if let Some(folded) = self.settle(&outcomes, stop).await {
             count(&outcomes, &folded);
             self.publish(publisher, &folded, stop).await?;
-            return consumer.acker().ack_through(last).await;
+            return acker.ack_through(last).await;
         }
         Ok(())
     }

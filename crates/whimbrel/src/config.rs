@@ -18,89 +18,89 @@ use serde::{Deserialize, Deserializer};
 /// Everything that can be set. `whimbrel.example.toml` shows each with its default.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Config {
+pub(crate) struct Config {
     /// `WHIMBREL_LISTEN`: API and dashboard. Default `127.0.0.1:8080`.
-    pub listen: SocketAddr,
+    pub(crate) listen: SocketAddr,
     /// `WHIMBREL_OPS_LISTEN`: health and metrics. Default `127.0.0.1:9090`.
-    pub ops_listen: SocketAddr,
+    pub(crate) ops_listen: SocketAddr,
     /// `WHIMBREL_DATA_DIR`: the embedded engine's folder. Default `./whimbrel-data`.
-    pub data_dir: PathBuf,
+    pub(crate) data_dir: PathBuf,
     /// `WHIMBREL_DATABASE_URL`: PostgreSQL; together with `amqp_url` chooses the distributed engine.
-    pub database_url: Option<SecretString>,
+    pub(crate) database_url: Option<SecretString>,
     /// `WHIMBREL_AMQP_URL`: RabbitMQ.
-    pub amqp_url: Option<SecretString>,
+    pub(crate) amqp_url: Option<SecretString>,
     /// `WHIMBREL_ADMIN_KEY`: else one is made at the first start and printed once.
-    pub admin_key: Option<SecretString>,
+    pub(crate) admin_key: Option<SecretString>,
     /// `WHIMBREL_CONTRACTS_DIR`: TOML files that add contracts to the four built-in ones, or replace them.
-    pub contracts_dir: Option<PathBuf>,
+    pub(crate) contracts_dir: Option<PathBuf>,
     /// `WHIMBREL_DEFAULT_CONTRACT`: of the tenant `default`. Default `standard`.
-    pub default_contract: String,
+    pub(crate) default_contract: String,
     /// `WHIMBREL_RETENTION`: how long the log is kept. Default `30d`.
     #[serde(with = "humantime_serde")]
-    pub retention: Duration,
+    pub(crate) retention: Duration,
     /// `WHIMBREL_RETRY_SCALE`: multiplies every retry delay; for demos and tests only. Default 1.
-    pub retry_scale: f64,
+    pub(crate) retry_scale: f64,
     /// Where connections may go.
-    pub egress: Egress,
+    pub(crate) egress: Egress,
     /// Keys for secrets at rest.
-    pub secrets: Secrets,
+    pub(crate) secrets: Secrets,
     /// How much a sender does at once.
-    pub sender: Sender,
+    pub(crate) sender: Sender,
     /// Log lines.
-    pub log: Log,
+    pub(crate) log: Log,
 }
 
 /// Where connections may go.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Egress {
+pub(crate) struct Egress {
     /// `WHIMBREL_EGRESS__ALLOW_HTTP`: plain HTTP, where the contract allows it. Default false.
-    pub allow_http: bool,
+    pub(crate) allow_http: bool,
     /// `WHIMBREL_EGRESS__ALLOW_NETWORKS`: private networks that may be reached, as CIDRs. Default none.
     #[serde(deserialize_with = "networks")]
-    pub allow_networks: Vec<IpNet>,
+    pub(crate) allow_networks: Vec<IpNet>,
 }
 
 /// Keys for secrets at rest.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Secrets {
+pub(crate) struct Secrets {
     /// `WHIMBREL_SECRETS__KEYS`: `ID:KEY` entries with 32 bytes as base64 or hex; the first seals, all
     /// open. The embedded engine makes one in its folder when none is set; the distributed one refuses.
-    pub keys: Option<SecretString>,
+    pub(crate) keys: Option<SecretString>,
 }
 
 /// How much a sender does at once, per process.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Sender {
+pub(crate) struct Sender {
     /// `WHIMBREL_SENDER__LIVE_SLOTS`: first attempts under way. Default 512.
-    pub live_slots: usize,
+    pub(crate) live_slots: usize,
     /// `WHIMBREL_SENDER__SLOW_SLOTS`: retries under way. Default 256.
-    pub slow_slots: usize,
+    pub(crate) slow_slots: usize,
     /// `WHIMBREL_SENDER__BULK_SLOTS`: replays and releases under way. Default 128.
-    pub bulk_slots: usize,
+    pub(crate) bulk_slots: usize,
     /// `WHIMBREL_SENDER__ENDPOINT_IN_FLIGHT`: POSTs under way to one endpoint. Default 128.
-    pub endpoint_in_flight: usize,
+    pub(crate) endpoint_in_flight: usize,
     /// `WHIMBREL_SENDER__GRACE`: how long POSTs may go on after the stop signal. Default `25s`.
     #[serde(with = "humantime_serde")]
-    pub grace: Duration,
+    pub(crate) grace: Duration,
 }
 
 /// Log lines, on standard error.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Log {
+pub(crate) struct Log {
     /// `WHIMBREL_LOG__LEVEL`: `info`, or per crate `info,whimbrel_sender=debug`. Default `info`.
-    pub level: String,
+    pub(crate) level: String,
     /// `WHIMBREL_LOG__FORMAT`: `text` or `json`. Default `text`.
-    pub format: LogFormat,
+    pub(crate) format: LogFormat,
 }
 
 /// See [`Log::format`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum LogFormat {
+pub(crate) enum LogFormat {
     /// For people.
     Text,
     /// One JSON object a line.
@@ -147,7 +147,7 @@ impl Config {
     ///
     /// # Errors
     /// With the file or variable at fault and what it should hold.
-    pub fn load(file: Option<&Path>) -> anyhow::Result<Self> {
+    pub(crate) fn load(file: Option<&Path>) -> anyhow::Result<Self> {
         let mut builder = config::Config::builder();
         if let Some(path) = file {
             let text = std::fs::read_to_string(path).with_context(|| format!("the configuration file {} cannot be read", path.display()))?;

@@ -56,7 +56,7 @@ impl LotAcker {
         mine.filter_map(|tag| held.unacked.remove(&tag.number)).collect()
     }
 
-    fn spend(&self, acked: Vec<Stored>) {
+    fn spend(&self, acked: &[Stored]) {
         if !acked.is_empty() {
             self.writer.spend(Spent { acked: acked.iter().map(|message| message.id).collect(), parked: Vec::new() });
             // There is room in the prefetch again.
@@ -98,7 +98,7 @@ impl Held {
 #[async_trait]
 impl Acker for LotAcker {
     async fn ack(&self, tags: &[Tag]) -> Result<(), QueueError> {
-        self.spend(self.remove(tags));
+        self.spend(&self.remove(tags));
         Ok(())
     }
 
@@ -109,7 +109,7 @@ impl Acker for LotAcker {
                 let later = held.unacked.split_off(&tag.number.saturating_add(1));
                 std::mem::replace(&mut held.unacked, later)
             };
-            self.spend(acked.into_values().collect());
+            self.spend(&acked.into_values().collect::<Vec<_>>());
         }
         Ok(())
     }

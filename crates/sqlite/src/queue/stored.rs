@@ -26,7 +26,12 @@ impl Stored {
     /// About what it takes in memory.
     pub(crate) fn bytes(&self) -> usize {
         let headers: usize = self.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
-        size_of::<Self>() + self.payload.len() + self.message_id.len() + self.content_type.len() + self.kind.len() + headers
+        size_of::<Self>()
+            + self.payload.len()
+            + self.message_id.len()
+            + self.content_type.len()
+            + self.kind.len()
+            + headers
     }
 
     /// As its receiver gets it.

@@ -105,7 +105,8 @@ async fn due(tx: &mut SqliteConnection, now: Timestamp) -> Result<Vec<(i64, Stri
             .fetch_all(tx)
             .await?;
     let read = |(id, tier, word): (i64, String, String)| {
-        let lane = place::lane(&word).ok_or_else(|| Fault::Row(format!("message {id} waits for an unknown lane `{word}`")))?;
+        let lane =
+            place::lane(&word).ok_or_else(|| Fault::Row(format!("message {id} waits for an unknown lane `{word}`")))?;
         let index = place::index(whimbrel_core::port::Source::Jobs(lane)).expect("jobs are kept");
         Ok((id, tier, Place::Ready(index)))
     };
@@ -131,7 +132,13 @@ pub(crate) async fn take_room(tx: &mut SqliteConnection) -> Result<(), Fault> {
 }
 
 /// Reads messages of one stretch in order, until there are `count` of them or `bytes`.
-pub(crate) async fn read(pool: &SqlitePool, from: i64, to: i64, count: usize, bytes: usize) -> Result<Vec<Stored>, Fault> {
+pub(crate) async fn read(
+    pool: &SqlitePool,
+    from: i64,
+    to: i64,
+    count: usize,
+    bytes: usize,
+) -> Result<Vec<Stored>, Fault> {
     let mut rows = sqlx::query(
         "SELECT id, redeliveries, message_id, content_type, kind, headers, payload FROM messages
          WHERE id BETWEEN ?1 AND ?2 ORDER BY id LIMIT ?3",
@@ -181,7 +188,9 @@ pub(crate) struct Found {
 /// Counts what is there.
 pub(crate) async fn survey(tx: &mut SqliteConnection) -> Result<Vec<Found>, Fault> {
     let rows: Vec<(i64, Option<String>, i64, i64)> =
-        sqlx::query_as("SELECT min(id), tier, max(id), count(*) FROM messages GROUP BY id >> 48, tier").fetch_all(tx).await?;
+        sqlx::query_as("SELECT min(id), tier, max(id), count(*) FROM messages GROUP BY id >> 48, tier")
+            .fetch_all(tx)
+            .await?;
     let found = |(low, tier, high, count): (i64, Option<String>, i64, i64)| {
         let index = place::index_of_id(low).ok_or_else(|| Fault::Row(format!("message {low} lies in no queue")))?;
         Ok(Found { index, tier, count: u64::try_from(count).unwrap_or(0), ids: (low, high) })

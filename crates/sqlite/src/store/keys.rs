@@ -25,12 +25,11 @@ pub(super) async fn create(tx: &mut SqliteConnection, key: &ApiKey) -> Result<()
 
 /// See [`whimbrel_core::port::Tenants::keys`].
 pub(super) async fn list(reads: &SqlitePool, tenant: Option<&TenantId>) -> Result<Vec<ApiKey>, Fault> {
-    let found = sqlx::query(
-        "SELECT id, tenant_id, name, hash, created_at FROM api_keys WHERE tenant_id IS ?1 ORDER BY id",
-    )
-    .bind(tenant.map(TenantId::as_str))
-    .fetch_all(reads)
-    .await?;
+    let found =
+        sqlx::query("SELECT id, tenant_id, name, hash, created_at FROM api_keys WHERE tenant_id IS ?1 ORDER BY id")
+            .bind(tenant.map(TenantId::as_str))
+            .fetch_all(reads)
+            .await?;
     rows::all(&found, key)
 }
 

@@ -63,7 +63,11 @@ fn read_event(row: &SqliteRow) -> Result<Event, Fault> {
 }
 
 /// See [`whimbrel_core::port::Log::deliveries_of_event`]. They lie within the event's millisecond.
-pub(super) async fn deliveries_of_event(reads: &SqlitePool, tenant: &TenantId, event: EventId) -> Result<Vec<DeliveryRow>, Fault> {
+pub(super) async fn deliveries_of_event(
+    reads: &SqlitePool,
+    tenant: &TenantId,
+    event: EventId,
+) -> Result<Vec<DeliveryRow>, Fault> {
     let found = sqlx::query(
         "SELECT id, event_id, endpoint_id, state, reason, state_at, round, first_attempt, attempt, tenant_id,
              event_type, attempts, status_code, error

@@ -11,8 +11,8 @@ use whimbrel_core::event::Event;
 use whimbrel_core::id::{DeliveryId, EndpointId, EventId, KeyId};
 use whimbrel_core::outcome::Outcome;
 use whimbrel_core::port::{
-    Accepted, ApiKey, Claim, Claimed, Decide, Decision, DeliveryFilter, EndpointChange, Fanout, Intake, Ledger, Log, Lookup,
-    Page, Registry, Retried, Store, StoreError, Tenants, ToPublish,
+    Accepted, ApiKey, Claim, Claimed, Decide, Decision, DeliveryFilter, EndpointChange, Fanout, Intake, Ledger, Log,
+    Lookup, Page, Registry, Retried, Store, StoreError, Tenants, ToPublish,
 };
 use whimbrel_core::tenant::{Tenant, TenantHead, TenantId};
 use whimbrel_core::time::Timestamp;
@@ -146,7 +146,10 @@ impl Registry for SqliteStore {
     async fn create_endpoint(&self, endpoint: &Endpoint, limit: Option<u32>) -> Answer<bool> {
         let sealed = self.0.ring.seal(&endpoint.secrets, endpoint.id, &*self.0.clock);
         let endpoint = endpoint.clone();
-        self.0.writer.call(move |tx| Box::pin(async move { registry::create(tx, &endpoint, &sealed, limit).await })).await
+        self.0
+            .writer
+            .call(move |tx| Box::pin(async move { registry::create(tx, &endpoint, &sealed, limit).await }))
+            .await
     }
 
     async fn endpoint(&self, tenant: &TenantId, id: EndpointId) -> Answer<Option<Endpoint>> {

@@ -69,7 +69,12 @@ async fn raise_tenant(tx: &mut SqliteConnection, tenant: &TenantId) -> Result<()
 }
 
 /// See [`whimbrel_core::port::Registry::endpoint`].
-pub(super) async fn get<'e, E>(from: E, ring: &KeyRing, tenant: &TenantId, id: EndpointId) -> Result<Option<Endpoint>, Fault>
+pub(super) async fn get<'e, E>(
+    from: E,
+    ring: &KeyRing,
+    tenant: &TenantId,
+    id: EndpointId,
+) -> Result<Option<Endpoint>, Fault>
 where
     E: sqlx::Executor<'e, Database = sqlx::Sqlite>,
 {
@@ -141,7 +146,12 @@ pub(super) async fn update(
 }
 
 /// Activation begins with a clean health (rule 9).
-async fn set_status(tx: &mut SqliteConnection, id: EndpointId, status: EndpointStatus, at: Timestamp) -> Result<(), Fault> {
+async fn set_status(
+    tx: &mut SqliteConnection,
+    id: EndpointId,
+    status: EndpointStatus,
+    at: Timestamp,
+) -> Result<(), Fault> {
     let (reason, since) = endpoint_rows::suspension_columns(status);
     sqlx::query(
         "UPDATE endpoints SET status = ?2, suspend_reason = ?3, suspended_since = ?4,

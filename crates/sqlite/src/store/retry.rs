@@ -10,7 +10,11 @@ use super::rows;
 use crate::fault::Fault;
 
 /// See [`whimbrel_core::port::Log::retry`].
-pub(super) async fn retry(tx: &mut SqliteConnection, tenant: &TenantId, id: DeliveryId) -> Result<Option<Retried>, Fault> {
+pub(super) async fn retry(
+    tx: &mut SqliteConnection,
+    tenant: &TenantId,
+    id: DeliveryId,
+) -> Result<Option<Retried>, Fault> {
     let row = sqlx::query(
         "SELECT d.id, d.event_id, d.endpoint_id, d.state, d.reason, d.state_at, d.round, d.first_attempt, d.attempt,
              coalesce(e.status = 'active', 0)

@@ -16,7 +16,12 @@ use crate::writer::Writer;
 const DOUBLINGS_MAX: u32 = 16;
 
 /// See [`whimbrel_core::port::Ledger::overdue`].
-pub(super) async fn overdue(tx: &mut SqliteConnection, now: Timestamp, base: Duration, limit: u32) -> Result<Vec<Delivery>, Fault> {
+pub(super) async fn overdue(
+    tx: &mut SqliteConnection,
+    now: Timestamp,
+    base: Duration,
+    limit: u32,
+) -> Result<Vec<Delivery>, Fault> {
     static UPDATE: Batch = Batch::new(
         "UPDATE deliveries SET sweep_at = v.column2, sweeps = sweeps + 1 FROM (VALUES ",
         "(?,?)",
@@ -61,7 +66,11 @@ pub(super) async fn take_waiting(
     writer.call(move |tx| Box::pin(take(tx, sweep_at, limit))).await
 }
 
-async fn take(tx: &mut SqliteConnection, sweep_at: Timestamp, limit: u32) -> Result<Vec<(Delivery, WaitReason)>, Fault> {
+async fn take(
+    tx: &mut SqliteConnection,
+    sweep_at: Timestamp,
+    limit: u32,
+) -> Result<Vec<(Delivery, WaitReason)>, Fault> {
     static UPDATE: Batch = Batch::new(
         "UPDATE deliveries SET state = 'pending', reason = NULL, sweep_at = v.column2, sweeps = 0 FROM (VALUES ",
         "(?,?)",

@@ -4,10 +4,12 @@ use anyhow::ensure;
 use futures::future::join_all;
 use whimbrel_core::contract::ContractName;
 use whimbrel_core::endpoint::{Endpoint, EndpointStatus, Health};
-use whimbrel_core::port::{ApiKey, Clock as _, Lane, Route, StoreError, SystemClock};
+use whimbrel_core::event::TraceContext;
+use whimbrel_core::outcome::{Fate, Outcome};
+use whimbrel_core::port::{ApiKey, Clock as _, Decision, Facts, Lane, Route, StoreError, SystemClock};
 use whimbrel_core::secret::{Secret, SecretPair};
 use whimbrel_core::tenant::Tenant;
-use whimbrel_core::{EndpointId, KeyId, TenantId};
+use whimbrel_core::{DeliveryId, EndpointId, EventId, KeyId, TenantId};
 use whimbrel_sqlite::Options;
 
 use crate::common::numbered;
@@ -90,6 +92,21 @@ async fn a_failed_call_leaves_nothing() -> anyhow::Result<()> {
     Ok(())
 }
 
+fn outcome() -> Outcome {
+    let (event, endpoint) =
+        (EventId::generate(SystemClock.now(), [1; 10]), EndpointId::generate(SystemClock.now(), [2; 10]));
+    Outcome {
+        delivery: DeliveryId::of(event, endpoint),
+        event,
+        endpoint,
+        round: 1,
+        attempt: 1,
+        contract: ContractName::try_new("standard").expect("a contract's name"),
+        trace: TraceContext::default(),
+        fate: Fate::Deferred,
+    }
+}
+
 /// A caller that leaves while it waits for its turn or for the commit spoils nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn cancelled_callers_spoil_nothing() -> anyhow::Result<()> {
@@ -98,14 +115,15 @@ async fn cancelled_callers_spoil_nothing() -> anyhow::Result<()> {
     for number in 0..200_u64 {
         let tenant = tenant(&format!("t{number}"))?;
         let (store, publisher) = (store.clone(), queue.publisher());
-        let both = async {
+        let all = async {
             let created = store.create_tenant(&tenant).await;
             let published = publisher.publish(numbered(&Route::Outcomes, 0, 1)).await;
-            (created, published)
+            let settled = store.settle(&[outcome()], &|_: &Facts| Decision::default()).await;
+            (created, published, settled)
         };
         let patience = std::time::Duration::from_micros(number * 5);
         // Cancelled or not: either is fine.
-        let _ = tokio::time::timeout(patience, both).await;
+        let _ = tokio::time::timeout(patience, all).await;
     }
     ensure!(store.create_tenant(&tenant("last")?).await?, "the writer did not go on");
     Ok(())

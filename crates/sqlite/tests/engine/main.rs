@@ -7,4 +7,4 @@ mod group_commit;
 mod no_room;
 mod opening;
 mod queue_conformance;
-mod scratch;
+mod store_conformance;

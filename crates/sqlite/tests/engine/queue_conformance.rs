@@ -32,7 +32,11 @@ mod production {
 
 mod little_memory {
     async fn place() -> anyhow::Result<super::Place> {
-        super::place(super::Options { memory_messages_max: 16, memory_bytes_max: 16 * 1024, ..super::Options::default() })
+        super::place(super::Options {
+            memory_messages_max: 16,
+            memory_bytes_max: 16 * 1024,
+            ..super::Options::default()
+        })
     }
 
     whimbrel_testkit::queue_conformance!(place);

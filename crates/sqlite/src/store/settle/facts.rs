@@ -14,7 +14,10 @@ use crate::batch::{Batch, ROWS_MAX};
 use crate::fault::Fault;
 
 /// The known deliveries.
-pub(super) async fn deliveries(tx: &mut SqliteConnection, batch: &[Settled]) -> Result<HashMap<DeliveryId, Delivery>, Fault> {
+pub(super) async fn deliveries(
+    tx: &mut SqliteConnection,
+    batch: &[Settled],
+) -> Result<HashMap<DeliveryId, Delivery>, Fault> {
     let mut deliveries = HashMap::with_capacity(batch.len());
     for chunk in batch.chunks(ROWS_MAX) {
         let mut query = sqlx::query(POSITIONS.sql(chunk.len()));
@@ -29,7 +32,10 @@ pub(super) async fn deliveries(tx: &mut SqliteConnection, batch: &[Settled]) -> 
 }
 
 /// The existing endpoints. Healthy ones too: without locks to take, reading them costs next to nothing.
-pub(super) async fn endpoints(tx: &mut SqliteConnection, batch: &[Settled]) -> Result<HashMap<EndpointId, EndpointFacts>, Fault> {
+pub(super) async fn endpoints(
+    tx: &mut SqliteConnection,
+    batch: &[Settled],
+) -> Result<HashMap<EndpointId, EndpointFacts>, Fault> {
     static SELECT: Batch = Batch::new(
         "SELECT id, tenant_id, status, suspend_reason, suspended_since, consecutive_failures, failing_since,
              activated_at, version FROM endpoints WHERE id IN (",

@@ -5,6 +5,7 @@ mod folder;
 mod follow;
 mod screen;
 mod stage;
+mod table;
 mod tally;
 mod verdict;
 

@@ -106,3 +106,22 @@ async fn only_posts_are_taken() {
     assert_eq!(client.get(&sender.url).send().await.expect("an answer").status().as_u16(), 405);
     assert!(lines.try_recv().is_err(), "not counted");
 }
+
+#[test]
+fn a_script_and_a_status_exclude_each_other() {
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: ListenArgs,
+    }
+
+    let parse =
+        |words: &[&str]| Line::try_parse_from([&["listen", "--contract=generic", "--secret=s"], words].concat());
+    assert_eq!(parse(&["--script", "500,503,200"]).expect("a script").args.script, [500, 503, 200]);
+    assert_eq!(parse(&["--delay=2s"]).expect("a delay").args.delay, Duration::from_secs(2));
+    assert!(parse(&["--script=500", "--status=200"]).is_err());
+    assert!(parse(&["--script=500,99"]).is_err());
+    assert!(Line::try_parse_from(["listen", "--contract=generic"]).is_err(), "something to verify with is needed");
+}
