@@ -24,7 +24,7 @@ use whimbrel_core::{DeliveryId, EndpointId, EventId, TenantId};
 use whimbrel_testkit::receiver::{Receiver, Step};
 use whimbrel_testkit::wait;
 
-use crate::harness::{Kind, Roles, SOON, on_both_engines};
+use crate::harness::{Roles, SOON, on_both_engines};
 
 const KILLS: u32 = 20;
 

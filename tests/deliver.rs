@@ -6,7 +6,7 @@ use serde_json::json;
 use whimbrel_testkit::receiver::{Receiver, Step};
 use whimbrel_testkit::wait;
 
-use crate::harness::{Kind, SOON, System, on_both_engines, text};
+use crate::harness::{SOON, System, on_both_engines, text};
 
 on_both_engines! {
     /// Exact, prefix and all-matching subscriptions get it once each; others get nothing.

@@ -4,7 +4,7 @@ use anyhow::Result;
 use serde_json::Value;
 use whimbrel_testkit::receiver::{Receiver, Step};
 
-use crate::harness::{Kind, System, on_both_engines};
+use crate::harness::{System, on_both_engines};
 
 /// The one attempt of an event to `url`, under a contract.
 async fn attempt(system: &System, contract: &str, url: &str, event_type: &str, status: &str) -> Result<Value> {
@@ -56,8 +56,8 @@ on_both_engines! {
     /// Rule 5: a body that never ends does not undo a 200.
     async fn rule_05_success_is_on_the_status_line(kind: Kind) {
         let receiver = Receiver::start().await?;
-        receiver.on("/drip", [Step::DripBody]);
-        receiver.on("/huge", [Step::HugeBody(50 * 1024 * 1024)]);
+        receiver.on("/drip", [Step::DripBody { status: 200, every: std::time::Duration::from_millis(100) }]);
+        receiver.on("/huge", [Step::HugeBody { status: 200, bytes: 50 * 1024 * 1024 }]);
         let system = System::start(kind).await?;
         let drip = attempt(&system, "eightbit", &receiver.url("/drip"), "message.received", "success").await?;
         assert_eq!(drip["status_code"], 200);

@@ -5,7 +5,7 @@ use serde_json::json;
 use whimbrel_testkit::receiver::{Receiver, Step};
 use whimbrel_testkit::wait;
 
-use crate::harness::{Kind, SOON, System, on_both_engines};
+use crate::harness::{SOON, System, on_both_engines};
 
 const ORDER: &str = r#"{"id":"order_1"}"#;
 

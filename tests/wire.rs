@@ -111,6 +111,6 @@ fn samples(contract: &str) -> Vec<(String, String)> {
     let contracts = ContractSet::built_in();
     let catalogue = contracts.get(&contract.parse().expect("a name")).expect("built in").catalogue();
     let samples: Vec<_> =
-        catalogue.types().iter().filter_map(|entry| Some((entry.name().to_string(), entry.example()?.to_owned()))).collect();
+        catalogue.types.iter().filter_map(|entry| Some((entry.name.to_string(), entry.example.as_ref()?.to_string()))).collect();
     if samples.is_empty() { vec![("order.created".into(), r#"{"id": "order_1", "total": 1.0}"#.into())] } else { samples }
 }
