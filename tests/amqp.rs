@@ -42,7 +42,8 @@ async fn three_content_types_are_delivered() -> Result<()> {
     let marker = system.api.publish("order.created", "{}").await?;
     system.api.settled(&marker, "success").await?;
     assert_eq!(receiver.count(), 4, "three events and the marker");
-    let bodies: Vec<String> = requests.iter().map(|request| String::from_utf8_lossy(&request.body).into_owned()).collect();
+    let bodies: Vec<String> =
+        requests.iter().map(|request| String::from_utf8_lossy(&request.body).into_owned()).collect();
     for data in [r#""data":{"plain": 1.0}}"#, r#""data":{"cloud":1.0}}"#, r#""data":{"proto":  1}}"#] {
         assert!(bodies.iter().any(|body| body.ends_with(data)), "{data} in {bodies:?}");
     }
@@ -66,7 +67,11 @@ async fn what_cannot_be_accepted_is_parked_with_a_reason() -> Result<()> {
         (plain("3", "bits", "no.such.type"), b"{}", "unknown_type"),
         (plain("4", "bits", "order.created"), oversize.as_bytes(), "oversize"),
         (plain("5", "default", "endpoint.suspended"), b"{}", "reserved_type"),
-        (json!({"content_type": "application/json", "type": "order.created", "headers": {"tenant": "default"}}), b"{}", "missing_id"),
+        (
+            json!({"content_type": "application/json", "type": "order.created", "headers": {"tenant": "default"}}),
+            b"{}",
+            "missing_id",
+        ),
         (json!({"content_type": "text/plain", "message_id": "7"}), b"{}", "bad_content_type"),
         (json!({"content_type": "application/cloudevents+json"}), base64, "bad_cloud_event"),
         (json!({"content_type": "application/x-protobuf"}), b"\xff\xff\xff", "malformed"),

@@ -15,7 +15,8 @@ use whimbrel_core::endpoint::{Endpoint, EndpointStatus, Health};
 use whimbrel_core::id::PackId;
 use whimbrel_core::message::{PROTOBUF, id_bytes, v1};
 use whimbrel_core::port::{
-    Acker, Clock, Consumer, DepthRow, Message, Publisher, Queue, QueueError, Received, Route, Source, Store, SystemClock, Tag,
+    Acker, Clock, Consumer, DepthRow, Message, Publisher, Queue, QueueError, Received, Route, Source, Store,
+    SystemClock, Tag,
 };
 use whimbrel_core::secret::{Secret, SecretPair};
 use whimbrel_core::tenant::Tenant;

@@ -76,9 +76,7 @@ on_both_engines! {
 
 /// How long after `since` the next request came in.
 async fn resumed(receiver: &Receiver, since: tokio::time::Instant) -> Result<Duration> {
-    let found = receiver
-        .wait_until(|requests| requests.iter().any(|request| request.arrived > since), SOON)
-        .await?;
+    let found = receiver.wait_until(|requests| requests.iter().any(|request| request.arrived > since), SOON).await?;
     let next = found.iter().find(|request| request.arrived > since).context("a request")?;
     Ok(next.arrived - since)
 }
@@ -156,7 +154,10 @@ async fn what_cannot_heal_is_one_clear_line_and_an_exit_code() -> Result<()> {
     let cases = [
         (Whimbrel::command("serve").env("WHIMBREL_DATA_DIR", directory), "another"),
         (Whimbrel::command("serve").env("WHIMBREL_DATA_DIR", "/proc/no/such"), "/proc/no/such"),
-        (Whimbrel::command("serve").env("WHIMBREL_AMQP_URL", "amqp://localhost"), "database_url and amqp_url go together"),
+        (
+            Whimbrel::command("serve").env("WHIMBREL_AMQP_URL", "amqp://localhost"),
+            "database_url and amqp_url go together",
+        ),
         (Whimbrel::command("serve").env("WHIMBREL_LISTEN", text_address(&system)?), "cannot listen on"),
         (Whimbrel::command("serve").env("WHIMBREL_RETRY_SCALE", "fast"), "retry_scale"),
     ];

@@ -47,7 +47,7 @@ on_both_engines! {
         }
         let events: Vec<_> = (0..1000).map(|number| json!({"type": "order.created", "data": {"number": number}})).collect();
         let answer = system.api.post("/v1/events/batch", &json!({"events": events})).await?;
-        assert_eq!(answer["events"].as_array().map(Vec::len), Some(1000), "{answer}");
+        assert_eq!(answer["results"].as_array().map(Vec::len), Some(1000), "{answer}");
         let requests = receiver.wait_for(3000, SOON * 2).await?;
         let seen: std::collections::HashSet<_> =
             requests.iter().map(|request| (request.path().to_owned(), request.header("webhook-id").unwrap_or_default().to_owned())).collect();

@@ -8,7 +8,8 @@ use crate::harness::{System, on_both_engines};
 
 /// The one attempt of an event to `url`, under a contract.
 async fn attempt(system: &System, contract: &str, url: &str, event_type: &str, status: &str) -> Result<Value> {
-    let tenant = format!("t-{}", url.bytes().fold(contract.len() as u64, |hash, byte| hash.wrapping_mul(31) + u64::from(byte)));
+    let tenant =
+        format!("t-{}", url.bytes().fold(contract.len() as u64, |hash, byte| hash.wrapping_mul(31) + u64::from(byte)));
     let api = system.api.create_tenant(&tenant, contract).await?;
     api.create_webhook(url, &["*"]).await?;
     let event = api.publish(event_type, "{}").await?;

@@ -66,15 +66,32 @@ async fn everything_sent_is_accepted_by_independent_verifiers() -> Result<()> {
         let event = api.publish(&samples[0].0, &samples[0].1).await?;
         api.settled(&event, "success").await?;
         let last = of_path(&receiver, &path).pop().context("a request")?;
-        cases.push(case(&format!("{contract} rotation"), contract, &text(&rotated, "secret")?, Some(&secret), &last, "accept"));
+        cases.push(case(
+            &format!("{contract} rotation"),
+            contract,
+            &text(&rotated, "secret")?,
+            Some(&secret),
+            &last,
+            "accept",
+        ));
     }
     receiver.wait_for(cases.len() - 2 * CONTRACTS.len(), SOON).await?;
     let verifiers = verify(&cases)?;
     for expected in [
-        "node/stripe", "python/stripe", "node/octokit", "node/documented-receiver", "python/documented-receiver",
-        "node/standardwebhooks", "python/standardwebhooks", "node/stripe/previous", "python/stripe/previous",
-        "node/octokit/previous", "node/documented-receiver/previous", "python/documented-receiver/previous",
-        "node/standardwebhooks/previous", "python/standardwebhooks/previous",
+        "node/stripe",
+        "python/stripe",
+        "node/octokit",
+        "node/documented-receiver",
+        "python/documented-receiver",
+        "node/standardwebhooks",
+        "python/standardwebhooks",
+        "node/stripe/previous",
+        "python/stripe/previous",
+        "node/octokit/previous",
+        "node/documented-receiver/previous",
+        "python/documented-receiver/previous",
+        "node/standardwebhooks/previous",
+        "python/standardwebhooks/previous",
     ] {
         assert!(verifiers.contains(expected), "{expected} has not spoken: {verifiers:?}");
     }
@@ -104,13 +121,24 @@ fn of_path(receiver: &Receiver, path: &str) -> Vec<std::sync::Arc<Request>> {
 }
 
 fn wrong(contract: &str) -> String {
-    if contract == "standard" { "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD".into() } else { "a-secret-of-someone-else".into() }
+    if contract == "standard" {
+        "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD".into()
+    } else {
+        "a-secret-of-someone-else".into()
+    }
 }
 
 fn samples(contract: &str) -> Vec<(String, String)> {
     let contracts = ContractSet::built_in();
     let catalogue = contracts.get(&contract.parse().expect("a name")).expect("built in").catalogue();
-    let samples: Vec<_> =
-        catalogue.types.iter().filter_map(|entry| Some((entry.name.to_string(), entry.example.as_ref()?.to_string()))).collect();
-    if samples.is_empty() { vec![("order.created".into(), r#"{"id": "order_1", "total": 1.0}"#.into())] } else { samples }
+    let samples: Vec<_> = catalogue
+        .types
+        .iter()
+        .filter_map(|entry| Some((entry.name.to_string(), entry.example.as_ref()?.to_string())))
+        .collect();
+    if samples.is_empty() {
+        vec![("order.created".into(), r#"{"id": "order_1", "total": 1.0}"#.into())]
+    } else {
+        samples
+    }
 }

@@ -75,7 +75,8 @@ impl Api {
     pub(crate) async fn try_publish(&self, event_type: &str, data: &str) -> Result<Option<String>> {
         let body = format!(r#"{{"type":{},"data":{data}}}"#, json!(event_type));
         let request = self.client.post(format!("{}/v1/events", self.base)).bearer_auth(&self.key);
-        let request = request.header("Whimbrel-Tenant", &self.tenant).header("Content-Type", "application/json").body(body);
+        let request =
+            request.header("Whimbrel-Tenant", &self.tenant).header("Content-Type", "application/json").body(body);
         let Ok(response) = request.send().await else { return Ok(None) };
         if response.status() != StatusCode::ACCEPTED {
             return Ok(None);

@@ -48,9 +48,11 @@ impl Roles {
             Kind::Distributed => {
                 let (database, vhost) = tokio::try_join!(postgres::database(), rabbitmq::vhost())?;
                 let options = whimbrel_postgres::Options::default();
-                let store = whimbrel_postgres::PostgresStore::connect(database.url(), options, ring, clock.clone()).await?;
+                let store =
+                    whimbrel_postgres::PostgresStore::connect(database.url(), options, ring, clock.clone()).await?;
                 store.migrate().await?;
-                whimbrel_rabbitmq::topology::declare(vhost.amqp_url(), &whimbrel_rabbitmq::Topology::new(&tiers)).await?;
+                whimbrel_rabbitmq::topology::declare(vhost.amqp_url(), &whimbrel_rabbitmq::Topology::new(&tiers))
+                    .await?;
                 let options = whimbrel_rabbitmq::Options { url: vhost.amqp_url().to_owned(), role: "test".into() };
                 let queue = whimbrel_rabbitmq::RabbitQueue::connect(options, (*tiers).clone(), clock.clone()).await?;
                 let place = Place::Servers(database, vhost);
@@ -74,7 +76,10 @@ impl Roles {
             contracts: self.contracts.clone(),
             tiers: self.tiers.clone(),
             clock: self.clock.clone(),
-            egress: Arc::new(EgressPolicy { allow_http: true, allow_networks: vec!["127.0.0.0/8".parse().expect("a network")] }),
+            egress: Arc::new(EgressPolicy {
+                allow_http: true,
+                allow_networks: vec!["127.0.0.0/8".parse().expect("a network")],
+            }),
             config: whimbrel_sender::SenderConfig::default(),
         };
         tokio::spawn(whimbrel_ingest::run(ingest, stop.clone()));

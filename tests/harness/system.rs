@@ -58,7 +58,10 @@ impl System {
             Kind::Distributed => {
                 let database = postgres::database().await?;
                 let vhost = rabbitmq::vhost().await?;
-                let urls = [("WHIMBREL_DATABASE_URL", database.url().to_owned()), ("WHIMBREL_AMQP_URL", vhost.amqp_url().to_owned())];
+                let urls = [
+                    ("WHIMBREL_DATABASE_URL", database.url().to_owned()),
+                    ("WHIMBREL_AMQP_URL", vhost.amqp_url().to_owned()),
+                ];
                 Self::launch(Servers::Shared(database, vhost), &urls, variables).await
             }
         }
@@ -99,7 +102,8 @@ impl System {
 
     /// The process with this role.
     pub(crate) fn role(&mut self, role: &str) -> &mut Whimbrel {
-        let place = if self.processes.len() == 1 { 0 } else { ROLES.iter().position(|known| *known == role).unwrap_or(0) };
+        let place =
+            if self.processes.len() == 1 { 0 } else { ROLES.iter().position(|known| *known == role).unwrap_or(0) };
         &mut self.processes[place]
     }
 }

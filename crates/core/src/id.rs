@@ -194,7 +194,14 @@ mod tests {
 
     #[test]
     fn what_is_no_id_is_refused_with_its_form() {
-        for text in ["", "evt_", "evt_8zzzzzzzzzzzzzzzzzzzzzzzzz", "hook_00000000000000000000000000", "evt_0000000000000000000000000l", "evt_é"] {
+        for text in [
+            "",
+            "evt_",
+            "evt_8zzzzzzzzzzzzzzzzzzzzzzzzz",
+            "hook_00000000000000000000000000",
+            "evt_0000000000000000000000000l",
+            "evt_é",
+        ] {
             let error = text.parse::<EventId>().expect_err("no id");
             assert!(error.to_string().contains("evt_"), "{error}");
         }

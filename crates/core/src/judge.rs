@@ -1,6 +1,8 @@
 //! What follows from an outcome: one pure, total function over state × outcome (rule 3).
 //! ARCHITECTURE.md prints the table.
 
+use std::time::Duration;
+
 use crate::contract::Contract;
 use crate::delivery::{Delivery, DeliveryState, FailReason, WaitReason};
 use crate::endpoint::EndpointStatus;
@@ -27,6 +29,8 @@ pub enum Publish {
     Retry {
         /// When the schedule allows it.
         at: Timestamp,
+        /// How much of the delay is jitter.
+        jitter: Duration,
     },
     /// The awaited attempt, now: the endpoint takes deliveries after all.
     Again,
@@ -97,7 +101,14 @@ fn succeed(verdict: Verdict, outcome: &Outcome, now: Timestamp) -> Verdict {
     }
 }
 
-fn fail(verdict: Verdict, attempted: &Attempted, contract: &Contract, deleted: bool, now: Timestamp, jitter: f64) -> Verdict {
+fn fail(
+    verdict: Verdict,
+    attempted: &Attempted,
+    contract: &Contract,
+    deleted: bool,
+    now: Timestamp,
+    jitter: f64,
+) -> Verdict {
     let failed = |reason| set(verdict, DeliveryState::Failed { reason, at: now });
     if deleted {
         return set(verdict, DeliveryState::Cancelled);
@@ -113,9 +124,10 @@ fn fail(verdict: Verdict, attempted: &Attempted, contract: &Contract, deleted: b
         None => failed(FailReason::Exhausted),
         Some(delay) => {
             let at = now + delay;
+            let jitter = delay.saturating_sub(contract.retry_after(position, 0.0).unwrap_or_default());
             let attempt = verdict.delivery.attempt + 1;
             let delivery = Delivery { state: DeliveryState::Retrying { at }, attempt, ..verdict.delivery };
-            Verdict { delivery, publish: Publish::Retry { at }, ..verdict }
+            Verdict { delivery, publish: Publish::Retry { at, jitter }, ..verdict }
         }
     }
 }
@@ -125,7 +137,7 @@ fn fail(verdict: Verdict, attempted: &Attempted, contract: &Contract, deleted: b
 fn publish_again(verdict: Verdict, outcome: &Outcome) -> Verdict {
     match verdict.delivery.state {
         DeliveryState::Retrying { at } if verdict.delivery.attempt == outcome.attempt + 1 => {
-            Verdict { publish: Publish::Retry { at }, ..verdict }
+            Verdict { publish: Publish::Retry { at, jitter: Duration::ZERO }, ..verdict }
         }
         _ => verdict,
     }
@@ -138,9 +150,10 @@ fn not_active(verdict: Verdict, endpoint: Option<EndpointStatus>) -> Verdict {
         (Some(EndpointStatus::Active), DeliveryState::Pending | DeliveryState::Retrying { .. }) => {
             Verdict { publish: Publish::Again, ..set(verdict, DeliveryState::Pending) }
         }
-        (Some(EndpointStatus::Suspended { .. } | EndpointStatus::Disabled), DeliveryState::Pending | DeliveryState::Retrying { .. }) => {
-            set(verdict, DeliveryState::Held)
-        }
+        (
+            Some(EndpointStatus::Suspended { .. } | EndpointStatus::Disabled),
+            DeliveryState::Pending | DeliveryState::Retrying { .. },
+        ) => set(verdict, DeliveryState::Held),
         _ => verdict,
     }
 }

@@ -85,8 +85,8 @@ pub struct Job {
     pub not_before: Option<Timestamp>,
     /// Times it was parked over its endpoint's cap (rule 17).
     pub hops: u32,
-    /// Whether `not_before` holds jitter.
-    pub jitter: bool,
+    /// How much of the delay before `not_before` is jitter.
+    pub jitter: Duration,
     /// The span that made the job.
     pub trace: TraceContext,
 }
@@ -142,7 +142,7 @@ fn job_to_wire(job: &Job, body: u32) -> v1::Job {
         endpoint_version: job.endpoint_version,
         not_before_us: job.not_before.map_or(0, Timestamp::as_micros),
         hops: job.hops,
-        jitter: job.jitter,
+        jitter_us: u64::try_from(job.jitter.as_micros()).unwrap_or(u64::MAX),
         trace: trace_to_wire(&job.trace),
     }
 }
@@ -150,7 +150,11 @@ fn job_to_wire(job: &Job, body: u32) -> v1::Job {
 /// Reads a pack of jobs. Bodies are slices of `payload`, not copies.
 pub fn decode_jobs(payload: Bytes) -> Result<Vec<Job>, MessageError> {
     let pack: v1::Jobs = decode("Jobs", payload)?;
-    let bodies = pack.bodies.into_iter().map(|body| body_from_wire(body).map(std::sync::Arc::new)).collect::<Result<Vec<_>, _>>()?;
+    let bodies = pack
+        .bodies
+        .into_iter()
+        .map(|body| body_from_wire(body).map(std::sync::Arc::new))
+        .collect::<Result<Vec<_>, _>>()?;
     pack.jobs.into_iter().map(|job| job_from_wire(job, &bodies)).collect()
 }
 
@@ -175,7 +179,7 @@ fn job_from_wire(job: v1::Job, bodies: &[std::sync::Arc<Body>]) -> Result<Job, M
         endpoint_version: job.endpoint_version,
         not_before: (job.not_before_us != 0).then(|| Timestamp::from_micros(job.not_before_us)),
         hops: job.hops,
-        jitter: job.jitter,
+        jitter: Duration::from_micros(job.jitter_us),
         trace: trace_from_wire(job.trace),
     })
 }

@@ -22,7 +22,7 @@ fn job(number: u8, event: u8, body_bytes: usize) -> Job {
         endpoint_version: 3,
         not_before: Some(Timestamp::from_secs(9)),
         hops: 1,
-        jitter: true,
+        jitter: Duration::from_millis(7),
         trace: TraceContext::default(),
     }
 }

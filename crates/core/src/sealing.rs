@@ -49,7 +49,8 @@ const NONCE_BYTES: usize = 24;
 impl KeyRing {
     /// Reads `ID:KEY` entries, separated by commas or white space; the first one seals.
     pub fn parse(text: &str) -> Result<Self, SealError> {
-        let entries: Vec<&str> = text.split(|c: char| c == ',' || c.is_whitespace()).filter(|entry| !entry.is_empty()).collect();
+        let entries: Vec<&str> =
+            text.split(|c: char| c == ',' || c.is_whitespace()).filter(|entry| !entry.is_empty()).collect();
         let keys = entries
             .iter()
             .enumerate()
@@ -100,7 +101,8 @@ impl KeyRing {
 
 fn parse_key(entry: &str) -> Option<(String, XChaCha20Poly1305)> {
     let (id, text) = entry.split_once(':')?;
-    let named = !id.is_empty() && id.len() <= 32 && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+    let named =
+        !id.is_empty() && id.len() <= 32 && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
     let decoded = match text.len() {
         64 => HEXLOWER_PERMISSIVE.decode(text.as_bytes()),
         _ => BASE64.decode(text.as_bytes()),

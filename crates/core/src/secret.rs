@@ -89,10 +89,16 @@ impl Secret {
     pub fn key(&self, contract: &Contract) -> Result<Zeroizing<Vec<u8>>, SecretError> {
         match contract.signature().key() {
             KeyDerivation::Utf8 => Ok(Zeroizing::new(self.0.as_bytes().to_vec())),
-            KeyDerivation::Base64AfterPrefix => encoded_bytes(contract.secret(), &self.0).ok_or_else(|| SecretError::Form {
-                contract: contract.name().to_string(),
-                form: format!("`{}` followed by {}", contract.secret().prefix(), contract.secret().encoding().label()),
-            }),
+            KeyDerivation::Base64AfterPrefix => {
+                encoded_bytes(contract.secret(), &self.0).ok_or_else(|| SecretError::Form {
+                    contract: contract.name().to_string(),
+                    form: format!(
+                        "`{}` followed by {}",
+                        contract.secret().prefix(),
+                        contract.secret().encoding().label()
+                    ),
+                })
+            }
         }
     }
 }

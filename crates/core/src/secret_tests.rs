@@ -62,7 +62,10 @@ fn nothing_prints_a_secret() {
         ..SecretPair::new(Secret::new("new and secret"))
     };
     let printed = format!("{pair:?}");
-    assert_eq!(printed, "SecretPair { current: Secret(…), previous: Some((Secret(…), 1970-01-01T00:00:01Z)), signing_key: Some(SigningKey(…)) }");
+    assert_eq!(
+        printed,
+        "SecretPair { current: Secret(…), previous: Some((Secret(…), 1970-01-01T00:00:01Z)), signing_key: Some(SigningKey(…)) }"
+    );
 }
 
 #[test]

@@ -42,7 +42,8 @@ impl EventType {
 }
 
 fn is_type(text: &str) -> bool {
-    let segment = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+    let segment =
+        |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
     text.len() <= EVENT_TYPE_BYTES_MAX && text.split('.').all(segment)
 }
 
@@ -62,7 +63,9 @@ impl Pattern {
     pub fn matches(&self, event_type: &EventType) -> bool {
         match self {
             Self::All => !event_type.is_system(),
-            Self::Under(prefix) => event_type.as_str().strip_prefix(prefix.as_str()).is_some_and(|rest| rest.starts_with('.')),
+            Self::Under(prefix) => {
+                event_type.as_str().strip_prefix(prefix.as_str()).is_some_and(|rest| rest.starts_with('.'))
+            }
             Self::Exact(exact) => exact == event_type,
         }
     }

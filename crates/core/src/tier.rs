@@ -7,6 +7,9 @@ use std::time::Duration;
 pub const HOPS: [Duration; 4] =
     [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(5), Duration::from_secs(10)];
 
+/// How late a hop may end at most, beyond its time.
+const SLACK_MAX: Duration = Duration::from_millis(500);
+
 /// One delay, named for itself: `30s`, `5m`, `2h`; a scaled one `150ms`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tier(Duration);
@@ -61,8 +64,10 @@ impl Tiers {
         self.0.iter().copied()
     }
 
-    /// The largest tier that does not exceed `remaining`; the smallest one if all do.
+    /// The largest tier that does not exceed `remaining`, or exceeds it by no more than the time it took to get
+    /// here: a delay that is a tier is one hop, although a little of it has passed. The smallest one if all do.
     pub fn hop(&self, remaining: Duration) -> Tier {
+        let remaining = remaining + SLACK_MAX.min(remaining / 20);
         let fitting = self.0.partition_point(|tier| tier.delay() <= remaining);
         self.0[fitting.saturating_sub(1)]
     }
@@ -75,9 +80,10 @@ mod tests {
     #[test]
     fn names() {
         let name = |millis| Tier::new(Duration::from_millis(millis)).to_string();
-        assert_eq!([name(5_000), name(90_000), name(300_000), name(7_200_000), name(86_400_000), name(150)], [
-            "5s", "90s", "5m", "2h", "24h", "150ms"
-        ]);
+        assert_eq!(
+            [name(5_000), name(90_000), name(300_000), name(7_200_000), name(86_400_000), name(150)],
+            ["5s", "90s", "5m", "2h", "24h", "150ms"]
+        );
     }
 
     #[test]
@@ -85,5 +91,6 @@ mod tests {
         let tiers = Tiers::new([30, 300].map(Duration::from_secs));
         let hop = |secs| tiers.hop(Duration::from_secs(secs)).delay().as_secs();
         assert_eq!([hop(0), hop(1), hop(29), hop(30), hop(299), hop(100_000)], [1, 1, 10, 30, 30, 300]);
+        assert_eq!(tiers.hop(Duration::from_millis(29_700)).delay().as_secs(), 30, "what passed since the verdict");
     }
 }

@@ -106,6 +106,8 @@ impl Serialize for Timestamp {
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        text.parse().map_err(|_| serde::de::Error::custom(format!("`{text}` is not an RFC 3339 time such as 2026-01-15T12:30:00Z")))
+        text.parse().map_err(|_| {
+            serde::de::Error::custom(format!("`{text}` is not an RFC 3339 time such as 2026-01-15T12:30:00Z"))
+        })
     }
 }

@@ -30,7 +30,11 @@ pub(crate) fn check(
     let check = |incoming: &Result<Incoming, Rejection>| {
         let incoming = incoming.as_ref().map_err(Clone::clone)?;
         let Some((head, _)) = tenants.get(&incoming.tenant) else {
-            return Err(Rejection::new("unknown_tenant", "/tenant", format!("there is no tenant `{}`", incoming.tenant)));
+            return Err(Rejection::new(
+                "unknown_tenant",
+                "/tenant",
+                format!("there is no tenant `{}`", incoming.tenant),
+            ));
         };
         let Some(contract) = contracts.get(&head.contract) else {
             let message = format!("the contract `{}` of the tenant `{}` is not loaded", head.contract, head.id);
@@ -115,7 +119,8 @@ fn renamed(
     let incoming = incoming.as_ref().map_err(Clone::clone)?;
     let event = &incoming.event;
     let contract = tenants.get(&incoming.tenant).and_then(|(head, _)| contracts.get(&head.contract));
-    let contract = contract.ok_or_else(|| Rejection::new("unknown_contract", "", "the tenant's contract is not loaded"))?;
+    let contract =
+        contract.ok_or_else(|| Rejection::new("unknown_contract", "", "the tenant's contract is not loaded"))?;
     let occurred_at = event.occurred_at.unwrap_or(now);
     let rendered = render_within(contract, id, &event.event_type, occurred_at, &event.data)?;
     Ok(Event {

@@ -63,7 +63,7 @@ pub(crate) fn jobs<'a>(
         endpoint_version: versions.get(&delivery.endpoint).copied().unwrap_or(0),
         not_before: None,
         hops: 0,
-        jitter: false,
+        jitter: std::time::Duration::ZERO,
         trace: event.trace.clone(),
     })
 }

@@ -11,7 +11,8 @@ use whimbrel_core::event::Event;
 use whimbrel_core::id::PackId;
 use whimbrel_core::message::{PROTOBUF, encode_jobs};
 use whimbrel_core::port::{
-    Accepted, Acker, Clock, Fanout, Lane, Message, Publisher, Queue, QueueError, Received, Route, Source, Store, StoreError,
+    Accepted, Acker, Clock, Fanout, Lane, Message, Publisher, Queue, QueueError, Received, Route, Source, Store,
+    StoreError, insist,
 };
 use whimbrel_core::problem::Rejection;
 
@@ -96,12 +97,16 @@ impl Ingest {
         let mut start = 0;
         for chunk in chunks(&fanouts) {
             let Some(accepted) = self.accept(chunk, stop).await else { return Ok(()) };
-            self.publish(publisher, chunk, &accepted, &tenants).await?;
-            let refused = accepted.into_iter().zip(&places[start..]).filter_map(|(accepted, place)| Some((*place, accepted.err()?)));
+            let again = places[start..].iter().map(|place| batch.received[*place].redeliveries > 0);
+            self.publish(publisher, chunk.iter().zip(&accepted).zip(again), &tenants, stop).await?;
+            let refused = accepted
+                .into_iter()
+                .zip(&places[start..])
+                .filter_map(|(accepted, place)| Some((*place, accepted.err()?)));
             rejected.extend(refused);
             start += chunk.len();
         }
-        self.park(publisher, &batch, rejected).await?;
+        self.park(publisher, &batch, rejected, stop).await?;
         acker.ack_through(last).await
     }
 
@@ -149,7 +154,8 @@ impl Ingest {
         for (place, candidate) in candidates.into_iter().enumerate() {
             match candidate {
                 Ok(event) => {
-                    let subscribers = tenants.get(&event.tenant).map(|(_, subscribers)| subscribers.clone()).unwrap_or_default();
+                    let subscribers =
+                        tenants.get(&event.tenant).map(|(_, subscribers)| subscribers.clone()).unwrap_or_default();
                     fanouts.push(fanout(event, &subscribers, now));
                     places.push(place);
                 }
@@ -160,7 +166,13 @@ impl Ingest {
         (fanouts, places, rejected)
     }
 
-    async fn park(&self, publisher: &dyn Publisher, batch: &Batch, rejected: Vec<(usize, Rejection)>) -> Result<(), QueueError> {
+    async fn park(
+        &self,
+        publisher: &dyn Publisher,
+        batch: &Batch,
+        rejected: Vec<(usize, Rejection)>,
+        stop: &CancellationToken,
+    ) -> Result<(), QueueError> {
         let messages: Vec<Message> = rejected
             .into_iter()
             .map(|(place, rejection)| {
@@ -175,7 +187,7 @@ impl Ingest {
                 }
             })
             .collect();
-        if messages.is_empty() { Ok(()) } else { publisher.publish(messages).await }
+        insist(publisher, messages, stop.cancelled()).await
     }
 
     /// Tried until the store takes it; a chunk that the store refuses is taken event by event, and the
@@ -205,17 +217,20 @@ impl Ingest {
     async fn publish(
         &self,
         publisher: &dyn Publisher,
-        chunk: &[Fanout],
-        accepted: &[Result<Accepted, Rejection>],
+        chunk: impl Iterator<Item = ((&Fanout, &Result<Accepted, Rejection>), bool)>,
         tenants: &Tenants,
+        stop: &CancellationToken,
     ) -> Result<(), QueueError> {
         if *publisher.blocked().borrow() {
-            warn!(events = chunk.len(), "the broker is blocked; first attempts are left to the sweep");
+            warn!("the broker is blocked; first attempts are left to the sweep");
             return Ok(());
         }
         let mut all = Vec::new();
-        for (fanout, accepted) in chunk.iter().zip(accepted) {
-            if let (Ok(accepted), Some((head, subscribers))) = (accepted, tenants.get(&fanout.event.tenant)) {
+        for ((fanout, accepted), again) in chunk {
+            // A repeat by its publisher (rule 6) has an earlier message, which sees to the jobs until they are
+            // confirmed. Only a message that comes again may have died half-way.
+            let accepted = accepted.as_ref().ok().filter(|accepted| !accepted.repeated || again);
+            if let (Some(accepted), Some((head, subscribers))) = (accepted, tenants.get(&fanout.event.tenant)) {
                 all.extend(jobs(fanout, accepted, &head.contract, subscribers));
             }
         }
@@ -229,7 +244,7 @@ impl Ingest {
                 payload,
             })
             .collect();
-        if messages.is_empty() { Ok(()) } else { publisher.publish(messages).await }
+        insist(publisher, messages, stop.cancelled()).await
     }
 }
 

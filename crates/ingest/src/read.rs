@@ -31,17 +31,24 @@ pub(crate) fn read(message: &Received) -> Result<Incoming, Rejection> {
         other => Err(Rejection::new(
             "bad_content_type",
             "",
-            format!("the content type `{other}` is not application/json, application/cloudevents+json or application/x-protobuf"),
+            format!(
+                "the content type `{other}` is not application/json, application/cloudevents+json or application/x-protobuf"
+            ),
         )),
     }
 }
 
 fn plain(message: &Received) -> Result<Incoming, Rejection> {
-    let tenant = tenant(header(message, "tenant").ok_or_else(|| {
-        Rejection::new("unknown_tenant", "", "the header `tenant` is missing")
-    })?)?;
+    let tenant = tenant(
+        header(message, "tenant")
+            .ok_or_else(|| Rejection::new("unknown_tenant", "", "the header `tenant` is missing"))?,
+    )?;
     if message.message_id.is_empty() {
-        return Err(Rejection::new("missing_id", "", "the property `message_id` is missing: it is the event's idempotency key"));
+        return Err(Rejection::new(
+            "missing_id",
+            "",
+            "the property `message_id` is missing: it is the event's idempotency key",
+        ));
     }
     let event = IncomingEvent {
         tenant: Some(tenant.clone()),
@@ -49,7 +56,10 @@ fn plain(message: &Received) -> Result<Incoming, Rejection> {
         data: message.payload.clone(),
         occurred_at: message.timestamp.and_then(|secs| i64::try_from(secs).ok()).map(Timestamp::from_secs),
         key: Some(IdempotencyKey::plain(&message.message_id)?),
-        trace: trace_context(header(message, "traceparent").unwrap_or_default(), header(message, "tracestate").unwrap_or_default()),
+        trace: trace_context(
+            header(message, "traceparent").unwrap_or_default(),
+            header(message, "tracestate").unwrap_or_default(),
+        ),
     };
     Ok(Incoming { event, tenant, id: None, only_endpoint: None })
 }
@@ -59,7 +69,9 @@ fn cloud_event(message: &Received) -> Result<Incoming, Rejection> {
     let tenant = match (&event.tenant, header(message, "tenant")) {
         (Some(tenant), _) => tenant.clone(),
         (None, Some(text)) => tenant(text)?,
-        (None, None) => return Err(Rejection::new("unknown_tenant", "/tenant", "the extension attribute `tenant` is missing")),
+        (None, None) => {
+            return Err(Rejection::new("unknown_tenant", "/tenant", "the extension attribute `tenant` is missing"));
+        }
     };
     Ok(Incoming { event, tenant, id: None, only_endpoint: None })
 }

@@ -167,7 +167,8 @@ impl PostgresStore {
         for fanout in batch {
             // An event that stands twice in the batch is fresh the first time only.
             let repeated = !first.remove(&fanout.event.id.uuid());
-            let pending = if repeated { still_pending(&mut transaction, fanout.event.id).await? } else { pending(fanout) };
+            let pending =
+                if repeated { still_pending(&mut transaction, fanout.event.id).await? } else { pending(fanout) };
             answers.push(Accepted { repeated, pending });
         }
         transaction.commit().await?;

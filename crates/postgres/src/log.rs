@@ -167,9 +167,8 @@ async fn retry(connection: &mut PgConnection, tenant: &TenantId, id: DeliveryId)
 }
 
 fn event(row: &PgRow) -> Result<Event, Fault> {
-    let place = |column: usize| -> Result<usize, Fault> {
-        Ok(usize::try_from(row.try_get::<i32, _>(column)?).unwrap_or(0))
-    };
+    let place =
+        |column: usize| -> Result<usize, Fault> { Ok(usize::try_from(row.try_get::<i32, _>(column)?).unwrap_or(0)) };
     Ok(Event {
         id: EventId::from_uuid(row.try_get(0)?),
         tenant: tenant_id(row.try_get(1)?)?,
@@ -183,9 +182,8 @@ fn event(row: &PgRow) -> Result<Event, Fault> {
 }
 
 fn attempt(row: &PgRow) -> Result<Attempt, Fault> {
-    let number = |column: usize| -> Result<u32, Fault> {
-        Ok(u32::try_from(row.try_get::<i32, _>(column)?).unwrap_or(0))
-    };
+    let number =
+        |column: usize| -> Result<u32, Fault> { Ok(u32::try_from(row.try_get::<i32, _>(column)?).unwrap_or(0)) };
     Ok(Attempt {
         delivery: DeliveryId::from_uuid(row.try_get(0)?),
         number: number(1)?,

@@ -97,9 +97,7 @@ pub(crate) fn endpoint_status(row: &PgRow, from: usize) -> Result<EndpointStatus
 }
 
 /// The columns `status, suspend_reason, suspended_since` of a status.
-pub(crate) fn status_columns(
-    status: EndpointStatus,
-) -> (&'static str, Option<&'static str>, Option<OffsetDateTime>) {
+pub(crate) fn status_columns(status: EndpointStatus) -> (&'static str, Option<&'static str>, Option<OffsetDateTime>) {
     match status {
         EndpointStatus::Suspended { reason, since } => (status.as_str(), Some(reason.as_str()), Some(since.into())),
         EndpointStatus::Active | EndpointStatus::Disabled => (status.as_str(), None, None),

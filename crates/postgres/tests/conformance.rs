@@ -45,7 +45,8 @@ async fn rule_27_partitions_are_pruned() -> Result<()> {
         EXPLAIN (ANALYZE, COSTS OFF) EXECUTE q(
             ARRAY[whimbrel_first_id(now())], whimbrel_first_id(now()), whimbrel_first_id(now()));";
     let plan = psql(place.database.url(), sql).await?;
-    let today = psql(place.database.url(), "SELECT 'deliveries_' || to_char(now() AT TIME ZONE 'UTC', 'YYYYMMDD')").await?;
+    let today =
+        psql(place.database.url(), "SELECT 'deliveries_' || to_char(now() AT TIME ZONE 'UTC', 'YYYYMMDD')").await?;
     assert!(plan.contains(&today), "{plan}");
     assert!(plan.contains("Subplans Removed: 15"), "the other fifteen days: {plan}");
     Ok(())

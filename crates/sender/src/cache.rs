@@ -80,7 +80,8 @@ impl EndpointCache {
         }
         let found = self.store.endpoints(&missing).await?;
         let read_at = self.clock.now();
-        let mut by_id: HashMap<EndpointId, Endpoint> = found.into_iter().map(|endpoint| (endpoint.id, endpoint)).collect();
+        let mut by_id: HashMap<EndpointId, Endpoint> =
+            found.into_iter().map(|endpoint| (endpoint.id, endpoint)).collect();
         for id in missing {
             let value = by_id.remove(&id).map(|endpoint| self.target(endpoint));
             match &value {
@@ -142,9 +143,11 @@ impl EndpointCache {
     }
 
     fn way(&self, endpoint: &Endpoint, contract: &Arc<Contract>) -> Result<Way, (ErrorKind, String)> {
-        let url = Url::parse(&endpoint.url).map_err(|error| (ErrorKind::BadUrl, format!("the url cannot be read: {error}")))?;
+        let url = Url::parse(&endpoint.url)
+            .map_err(|error| (ErrorKind::BadUrl, format!("the url cannot be read: {error}")))?;
         let reach = self.policy.check(&url, contract.https_only())?;
-        let signer = Signer::new(contract, &endpoint.secrets).map_err(|error| (ErrorKind::Protocol, format!("the secret cannot sign: {error}")))?;
+        let signer = Signer::new(contract, &endpoint.secrets)
+            .map_err(|error| (ErrorKind::Protocol, format!("the secret cannot sign: {error}")))?;
         Ok(Way { url, reach, signer })
     }
 

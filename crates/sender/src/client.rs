@@ -31,7 +31,8 @@ impl Clients {
 /// no decompression (the feature is not compiled in). HTTP/1.1 only: one request per connection keeps
 /// one slow response from holding up the others.
 fn build(policy: &Arc<EgressPolicy>, reach: Reach) -> Result<Client, reqwest::Error> {
-    let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().filter_map(|der| reqwest::Certificate::from_der(der).ok());
+    let roots =
+        webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().filter_map(|der| reqwest::Certificate::from_der(der).ok());
     Client::builder()
         .dns_resolver(GuardedResolver { policy: policy.clone(), reach })
         .tls_certs_only(roots)

@@ -3,15 +3,13 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::{Semaphore, mpsc};
-use tracing::warn;
 use whimbrel_core::id::PackId;
 use whimbrel_core::message::{Job, PROTOBUF, encode_jobs, encode_outcomes};
 use whimbrel_core::outcome::Outcome;
-use whimbrel_core::port::{Clock, Message, Publisher, QueueError, Route};
+use whimbrel_core::port::{Clock, Message, Publisher, QueueError, Route, insist};
 
 use crate::flight::{Flights, JobKey, key};
 
@@ -19,7 +17,6 @@ use crate::flight::{Flights, JobKey, key};
 const FLUSH_MAX: usize = 256;
 /// Flushes under way at once.
 const FLUSHES_MAX: usize = 6;
-const BACKOFF_MAX: Duration = Duration::from_secs(2);
 
 /// How a job ended here.
 pub(crate) enum End {
@@ -74,18 +71,7 @@ impl Finisher {
     async fn flush(&self, ends: Vec<End>) -> Result<(), QueueError> {
         let keys: Vec<JobKey> = ends.iter().map(End::key).collect();
         let messages = self.messages(ends);
-        let mut backoff = Duration::from_millis(50);
-        loop {
-            match self.publisher.publish(messages.clone()).await {
-                Ok(()) => break,
-                Err(error @ (QueueError::Fatal(_) | QueueError::Closed)) => return Err(error),
-                Err(error) => {
-                    warn!(%error, jobs = keys.len(), "results cannot be published at the moment");
-                    tokio::time::sleep(backoff).await;
-                    backoff = (backoff * 2).min(BACKOFF_MAX);
-                }
-            }
-        }
+        insist(&*self.publisher, messages, std::future::pending()).await?;
         for key in keys {
             self.flights.end(key);
         }
@@ -104,9 +90,9 @@ impl Finisher {
             }
         }
         let outcomes = encode_outcomes(&outcomes).into_iter().map(|payload| self.message(Route::Outcomes, payload));
-        let moved = moved.into_values().flat_map(|(route, jobs)| {
-            encode_jobs(&jobs).into_iter().map(move |payload| (route.clone(), payload))
-        });
+        let moved = moved
+            .into_values()
+            .flat_map(|(route, jobs)| encode_jobs(&jobs).into_iter().map(move |payload| (route.clone(), payload)));
         outcomes.chain(moved.map(|(route, payload)| self.message(route, payload))).collect()
     }
 

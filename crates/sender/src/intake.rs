@@ -51,7 +51,12 @@ impl JobIntake {
     }
 
     /// The pack's jobs that are not in hand already.
-    async fn open(&self, lane: Lane, received: Received, acks: &mpsc::UnboundedSender<Tag>) -> Result<Vec<Job>, QueueError> {
+    async fn open(
+        &self,
+        lane: Lane,
+        received: Received,
+        acks: &mpsc::UnboundedSender<Tag>,
+    ) -> Result<Vec<Job>, QueueError> {
         let tag = received.tag;
         let jobs = match decode_jobs(received.payload.clone()) {
             Ok(jobs) => jobs,

@@ -39,7 +39,11 @@ async fn attempt(
     let way = target.way.as_ref().map_err(Clone::clone)?;
     let timeout = target.contract.timeout();
     let deadline = started + timeout;
-    let request = clients.for_reach(way.reach).post(way.url.clone()).headers(headers(way, job, started_at)?).body(job.body.bytes.clone());
+    let request = clients
+        .for_reach(way.reach)
+        .post(way.url.clone())
+        .headers(headers(way, job, started_at)?)
+        .body(job.body.bytes.clone());
     let response = match timeout_at(deadline, request.send()).await {
         Err(_) => return Err((ErrorKind::Timeout, format!("no status line within {}", humantime(timeout)))),
         Ok(Err(error)) => return Err(classify(&error)),
@@ -100,5 +104,9 @@ fn retry_after(value: &HeaderValue, now: Timestamp) -> Option<Duration> {
 }
 
 fn humantime(duration: Duration) -> String {
-    if duration.subsec_millis() == 0 { format!("{}s", duration.as_secs()) } else { format!("{}ms", duration.as_millis()) }
+    if duration.subsec_millis() == 0 {
+        format!("{}s", duration.as_secs())
+    } else {
+        format!("{}ms", duration.as_millis())
+    }
 }

@@ -125,8 +125,14 @@ impl Shared {
         ends: mpsc::Sender<End>,
         stop: CancellationToken,
     ) -> Result<Self, QueueError> {
-        let clients = Clients::new(&sender.egress).map_err(|error| QueueError::Fatal(format!("the http client cannot be built: {error}")))?;
-        let cache = EndpointCache::new(sender.store.clone(), sender.contracts.clone(), sender.egress.clone(), sender.clock.clone());
+        let clients = Clients::new(&sender.egress)
+            .map_err(|error| QueueError::Fatal(format!("the http client cannot be built: {error}")))?;
+        let cache = EndpointCache::new(
+            sender.store.clone(),
+            sender.contracts.clone(),
+            sender.egress.clone(),
+            sender.clock.clone(),
+        );
         Ok(Self {
             clients,
             cache: Arc::new(cache),
@@ -226,9 +232,8 @@ impl Shared {
         if remaining.is_zero() {
             return None;
         }
-        let whole = not_before.since(job.body.event.created_at());
-        let early_stop = if job.jitter { (whole / 50).max(Duration::from_secs(1)) } else { Duration::ZERO };
-        if remaining < early_stop {
+        // Jitter only: a fifth of it, or a second, is not worth another hop. The schedule itself is never cut.
+        if remaining <= job.jitter && remaining < (job.jitter / 5).max(Duration::from_secs(1)) {
             return None;
         }
         if remaining >= Duration::from_secs(1) {

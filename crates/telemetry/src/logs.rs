@@ -32,7 +32,11 @@ pub enum TelemetryError {
     Installed,
 }
 
-pub(crate) fn install(format: LogFormat, level: &str, traces: Option<&SdkTracerProvider>) -> Result<(), TelemetryError> {
+pub(crate) fn install(
+    format: LogFormat,
+    level: &str,
+    traces: Option<&SdkTracerProvider>,
+) -> Result<(), TelemetryError> {
     let filter = EnvFilter::try_new(level).map_err(|_| TelemetryError::Level(level.to_owned()))?;
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let lines: Box<dyn Layer<Registry> + Send + Sync> = match format {

@@ -28,10 +28,7 @@ pub(crate) type Sink = Box<dyn Fn(String) + Send + Sync>;
 pub(crate) fn command(program: &Path, privileges: &[String]) -> Command {
     let mut command = if Path::new("/usr/bin/setpriv").exists() {
         let mut setpriv = Command::new("/usr/bin/setpriv");
-        setpriv
-            .args(privileges)
-            .args(["--pdeathsig", "KILL", "--"])
-            .arg(program);
+        setpriv.args(privileges).args(["--pdeathsig", "KILL", "--"]).arg(program);
         setpriv
     } else {
         Command::new(program)
@@ -63,11 +60,7 @@ impl Child {
         let id = start.recv().context("the child's thread panicked")?;
         let id = id.with_context(|| format!("cannot start {name}"))?;
         let pid = i32::try_from(id).ok().and_then(Pid::from_raw);
-        Ok(Self {
-            pid: pid.context("the child has no valid process id")?,
-            exited,
-            keeper: Some(keeper),
-        })
+        Ok(Self { pid: pid.context("the child has no valid process id")?, exited, keeper: Some(keeper) })
     }
 
     /// The process id.
@@ -92,10 +85,7 @@ impl Child {
     pub(crate) async fn exited(&self) -> ExitStatus {
         let mut exited = self.exited.clone();
         let status = exited.wait_for(Option::is_some).await;
-        status
-            .ok()
-            .and_then(|status| *status)
-            .expect("the keeper reports the exit before it ends")
+        status.ok().and_then(|status| *status).expect("the keeper reports the exit before it ends")
     }
 
     /// Kills the process and waits for its end.
@@ -158,10 +148,7 @@ mod tests {
         let lines = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&lines);
         let sink: Sink = Box::new(move |line| kept.lock().expect("not poisoned").push(line));
-        let child = Child::spawn(
-            shell("echo out; echo err >&2; printf rest; exit 3"),
-            Some(sink),
-        )?;
+        let child = Child::spawn(shell("echo out; echo err >&2; printf rest; exit 3"), Some(sink))?;
         assert_eq!(child.exited().await.code(), Some(3));
         let mut lines = lines.lock().expect("not poisoned").clone();
         lines.sort();
@@ -174,10 +161,7 @@ mod tests {
         let child = Child::spawn(shell("exec sleep 600"), None)?;
         let pid = child.pid;
         drop(child);
-        assert!(
-            rustix::process::test_kill_process(pid).is_err(),
-            "{pid:?} still runs"
-        );
+        assert!(rustix::process::test_kill_process(pid).is_err(), "{pid:?} still runs");
         Ok(())
     }
 
@@ -191,19 +175,15 @@ mod tests {
         let parent = Child::spawn(shell(bound), Some(sink))?;
         let orphan: i32 = receive.recv()?.parse()?;
         parent.signal(Signal::KILL);
-        crate::wait::until(
-            "the orphan is gone",
-            std::time::Duration::from_secs(5),
-            || async { has_ended(orphan).then_some(()) },
-        )
+        crate::wait::until("the orphan is gone", std::time::Duration::from_secs(5), || async {
+            has_ended(orphan).then_some(())
+        })
         .await
     }
 
     #[test]
     fn a_program_that_is_missing_is_named() {
-        let error = Child::spawn(Command::new("/no/such/program"), None)
-            .err()
-            .expect("fails");
+        let error = Child::spawn(Command::new("/no/such/program"), None).err().expect("fails");
         assert!(error.to_string().contains("/no/such/program"), "{error}");
     }
 }

@@ -78,11 +78,7 @@ impl Builder {
 impl Whimbrel {
     /// `whimbrel SUBCOMMAND`, to be completed and started.
     pub fn command(subcommand: &str) -> Builder {
-        Builder {
-            program: None,
-            arguments: vec![subcommand.to_owned()],
-            variables: BTreeMap::new(),
-        }
+        Builder { program: None, arguments: vec![subcommand.to_owned()], variables: BTreeMap::new() }
     }
 
     /// The URL of `path` (which begins with a slash) of its API.
@@ -136,12 +132,7 @@ impl Whimbrel {
         let (client, url) = (http::client(), self.ops_url("/readyz"));
         let probe = async || match self.exit_status() {
             Some(status) => Some(Err(self.explain(&format!("whimbrel ended with {status}")))),
-            None => client
-                .get(&url)
-                .send()
-                .await
-                .is_ok_and(|answer| answer.status() == 200)
-                .then_some(Ok(())),
+            None => client.get(&url).send().await.is_ok_and(|answer| answer.status() == 200).then_some(Ok(())),
         };
         let ready = wait::until("whimbrel is ready", timeout, probe).await;
         ready.unwrap_or_else(|timeout| Err(self.explain(&timeout.to_string())))
@@ -152,12 +143,9 @@ impl Whimbrel {
     /// # Errors
     /// When it does not run, or `timeout` passes first.
     pub async fn exited(&mut self, timeout: Duration) -> Result<ExitStatus> {
-        let Some(child) = &self.child else {
-            bail!("whimbrel does not run")
-        };
+        let Some(child) = &self.child else { bail!("whimbrel does not run") };
         let exited = tokio::time::timeout(timeout, child.exited()).await;
-        let status =
-            exited.map_err(|_| self.explain(&format!("whimbrel still runs after {timeout:?}")))?;
+        let status = exited.map_err(|_| self.explain(&format!("whimbrel still runs after {timeout:?}")))?;
         self.child = None;
         Ok(status)
     }
@@ -187,9 +175,7 @@ impl Whimbrel {
     pub fn start_again(&mut self) -> Result<()> {
         self.child = None;
         let mut command = child::command(&self.program, &[]);
-        command
-            .args(&self.builder.arguments)
-            .current_dir(self.home.path());
+        command.args(&self.builder.arguments).current_dir(self.home.path());
         for (name, _) in std::env::vars_os().filter(|(name, _)| is_ours(&name.to_string_lossy())) {
             command.env_remove(name);
         }
@@ -216,10 +202,7 @@ impl Whimbrel {
 
     fn explain(&self, what: &str) -> anyhow::Error {
         let lines = self.lines.borrow();
-        anyhow!(
-            "{what}; it wrote:\n{}",
-            lines[lines.len().saturating_sub(50)..].join("\n")
-        )
+        anyhow!("{what}; it wrote:\n{}", lines[lines.len().saturating_sub(50)..].join("\n"))
     }
 }
 
@@ -237,10 +220,7 @@ fn find_binary() -> Result<PathBuf> {
     if binary.is_file() {
         Ok(binary)
     } else {
-        bail!(
-            "{} is missing: run `cargo build --workspace --bins`",
-            binary.display()
-        )
+        bail!("{} is missing: run `cargo build --workspace --bins`", binary.display())
     }
 }
 
@@ -266,18 +246,14 @@ mod tests {
         assert_eq!(process.url(""), line.replace("listening on ", "http://"));
         assert!(process.exited(SOON).await?.success());
         assert!(process.lines().contains(&"trouble".to_owned()));
-        let error = process
-            .wait_for_line("never", Duration::from_millis(20))
-            .await
-            .expect_err("not written");
+        let error = process.wait_for_line("never", Duration::from_millis(20)).await.expect_err("not written");
         assert!(error.to_string().contains("trouble"), "{error}");
         Ok(())
     }
 
     #[tokio::test]
     async fn terminate_gives_the_exit_status() -> Result<()> {
-        let mut process =
-            shell("trap 'exit 7' TERM; echo up; while :; do sleep 0.01; done").start()?;
+        let mut process = shell("trap 'exit 7' TERM; echo up; while :; do sleep 0.01; done").start()?;
         process.wait_for_line("up", SOON).await?;
         assert_eq!(process.terminate(SOON).await?.code(), Some(7));
         assert!(process.terminate(SOON).await.is_err());
@@ -296,9 +272,7 @@ mod tests {
 
     #[tokio::test]
     async fn it_starts_again_on_the_same_ports_and_data() -> Result<()> {
-        let mut process =
-            shell("mkdir -p data; echo x >>data/starts; wc -l <data/starts; exec sleep 600")
-                .start()?;
+        let mut process = shell("mkdir -p data; echo x >>data/starts; wc -l <data/starts; exec sleep 600").start()?;
         process.wait_for_line("1", SOON).await?;
         let url = process.url("/");
         process.kill9().await;
@@ -311,15 +285,8 @@ mod tests {
     #[tokio::test]
     async fn a_process_that_ends_is_not_waited_for() -> Result<()> {
         let process = shell("echo out of luck; exit 2").start()?;
-        let error = process
-            .ready(Duration::from_mins(1))
-            .await
-            .expect_err("never ready")
-            .to_string();
-        assert!(
-            error.contains("exit status: 2") && error.contains("out of luck"),
-            "{error}"
-        );
+        let error = process.ready(Duration::from_mins(1)).await.expect_err("never ready").to_string();
+        assert!(error.contains("exit status: 2") && error.contains("out of luck"), "{error}");
         Ok(())
     }
 

@@ -40,20 +40,11 @@ impl FaultProxy {
     /// # Errors
     /// When no port can be opened.
     pub async fn start(upstream: impl Into<String>) -> Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0")
-            .await
-            .context("the proxy cannot open a port")?;
+        let listener = TcpListener::bind("127.0.0.1:0").await.context("the proxy cannot open a port")?;
         let address = listener.local_addr()?;
-        let state = watch::Sender::new(State {
-            mode: Mode::Pass,
-            cuts: 0,
-        });
+        let state = watch::Sender::new(State { mode: Mode::Pass, cuts: 0 });
         let acceptor = tokio::spawn(accept(listener, upstream.into(), state.subscribe()));
-        Ok(Self {
-            address,
-            state,
-            acceptor,
-        })
+        Ok(Self { address, state, acceptor })
     }
 
     /// Starts one in front of the server that `url` names.
@@ -62,12 +53,8 @@ impl FaultProxy {
     /// When the URL names no host and port, or no port can be opened.
     pub async fn before(url: &str) -> Result<Self> {
         let parsed: reqwest::Url = url.parse().with_context(|| format!("{url:?} is no URL"))?;
-        let host = parsed
-            .host_str()
-            .with_context(|| format!("{url:?} names no host"))?;
-        let port = parsed
-            .port_or_known_default()
-            .with_context(|| format!("{url:?} names no port"))?;
+        let host = parsed.host_str().with_context(|| format!("{url:?} names no host"))?;
+        let port = parsed.port_or_known_default().with_context(|| format!("{url:?} names no port"))?;
         Self::start(format!("{host}:{port}")).await
     }
 
@@ -83,9 +70,7 @@ impl FaultProxy {
     pub fn url(&self, url: &str) -> Result<String> {
         let mut url: reqwest::Url = url.parse()?;
         url.set_host(Some(&self.address.ip().to_string()))?;
-        url.set_port(Some(self.address.port()))
-            .ok()
-            .context("the URL takes no port")?;
+        url.set_port(Some(self.address.port())).ok().context("the URL takes no port")?;
         Ok(url.into())
     }
 
@@ -149,11 +134,7 @@ async fn carry(client: TcpStream, upstream: String, mut state: watch::Receiver<S
     }
 }
 
-fn forward(
-    client: TcpStream,
-    upstream: &str,
-    state: watch::Receiver<State>,
-) -> impl Future<Output = io::Result<()>> {
+fn forward(client: TcpStream, upstream: &str, state: watch::Receiver<State>) -> impl Future<Output = io::Result<()>> {
     let connecting = TcpStream::connect(upstream.to_owned());
     async move {
         let upstream = connecting.await?;
@@ -168,11 +149,7 @@ fn forward(
 }
 
 /// Copies until the end of the stream, as the mode permits, and hands that end on.
-async fn pump(
-    mut from: OwnedReadHalf,
-    mut to: OwnedWriteHalf,
-    mut state: watch::Receiver<State>,
-) -> io::Result<()> {
+async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut state: watch::Receiver<State>) -> io::Result<()> {
     let mut buffer = vec![0; 16 * 1024];
     loop {
         let length = from.read(&mut buffer).await?;
@@ -254,11 +231,7 @@ mod tests {
         proxy.stall();
         stream.write_all(b"held").await?;
         let mut answer = [0; 4];
-        assert!(
-            timeout(A_WHILE, stream.read_exact(&mut answer))
-                .await
-                .is_err()
-        );
+        assert!(timeout(A_WHILE, stream.read_exact(&mut answer)).await.is_err());
         proxy.pass();
         timeout(SOON, stream.read_exact(&mut answer)).await??;
         assert_eq!(&answer, b"held");
@@ -271,10 +244,7 @@ mod tests {
         proxy.stall();
         stream.write_all(b"lost").await?;
         proxy.cut();
-        assert_eq!(
-            timeout(SOON, stream.read(&mut [0; 4])).await?.unwrap_or(0),
-            0
-        );
+        assert_eq!(timeout(SOON, stream.read(&mut [0; 4])).await?.unwrap_or(0), 0);
         Ok(())
     }
 
@@ -293,10 +263,7 @@ mod tests {
         let upstream = echo().await?;
         let proxy = FaultProxy::before(&format!("amqp://u:p@{upstream}/vhost")).await?;
         let url = proxy.url(&format!("amqp://u:p@{upstream}/vhost?heartbeat=5"))?;
-        assert_eq!(
-            url,
-            format!("amqp://u:p@{}/vhost?heartbeat=5", proxy.address())
-        );
+        assert_eq!(url, format!("amqp://u:p@{}/vhost?heartbeat=5", proxy.address()));
         ask(&mut TcpStream::connect(proxy.address()).await?).await?;
         Ok(())
     }

@@ -83,11 +83,7 @@ impl Receiver {
     /// Answers requests to `path` (without its query) with `steps` in order, and with the last of them ever after.
     pub fn on(&self, path: &str, steps: impl IntoIterator<Item = Step>) {
         let script = Script::new(steps);
-        self.state
-            .scripts
-            .lock()
-            .expect("never poisoned")
-            .insert(path.to_owned(), script);
+        self.state.scripts.lock().expect("never poisoned").insert(path.to_owned(), script);
     }
 
     /// As [`Receiver::on`], for the requests to all paths that have no script of their own, counted together.
@@ -116,8 +112,7 @@ impl Receiver {
     /// When `timeout` passes first; the message lists what came.
     pub async fn wait_for(&self, count: usize, timeout: Duration) -> Result<Vec<Arc<Request>>> {
         let wanted = format!("{count} requests");
-        self.wait(&wanted, timeout, |requests| requests.len() >= count)
-            .await
+        self.wait(&wanted, timeout, |requests| requests.len() >= count).await
     }
 
     /// Waits until `condition` holds for the requests so far, and gives them. It is asked after each arrival.
@@ -129,8 +124,7 @@ impl Receiver {
         condition: impl Fn(&[Arc<Request>]) -> bool,
         timeout: Duration,
     ) -> Result<Vec<Arc<Request>>> {
-        self.wait("the requests waited for", timeout, condition)
-            .await
+        self.wait("the requests waited for", timeout, condition).await
     }
 
     async fn wait(
@@ -143,38 +137,24 @@ impl Receiver {
         let holds = |_: &usize| condition(&self.state.requests.lock().expect("never poisoned"));
         match tokio::time::timeout(timeout, count.wait_for(holds)).await {
             Ok(_) => Ok(self.requests()),
-            Err(_) => Err(anyhow!(
-                "{wanted} did not come within {timeout:?}, only {}",
-                self.summary()
-            )),
+            Err(_) => Err(anyhow!("{wanted} did not come within {timeout:?}, only {}", self.summary())),
         }
     }
 
     fn summary(&self) -> String {
         let requests = self.requests();
-        let lines: Vec<_> = requests
-            .iter()
-            .rev()
-            .take(20)
-            .map(|request| format!("{} {}", request.method, request.target))
-            .collect();
+        let lines: Vec<_> =
+            requests.iter().rev().take(20).map(|request| format!("{} {}", request.method, request.target)).collect();
         format!("{} (newest first): {}", requests.len(), lines.join(", "))
     }
 
     async fn launch(tls: Option<(TlsAcceptor, CertificateDer<'static>)>) -> Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0")
-            .await
-            .context("the receiver cannot open a port")?;
+        let listener = TcpListener::bind("127.0.0.1:0").await.context("the receiver cannot open a port")?;
         let address = listener.local_addr()?;
         let state = Arc::new(State::new());
         let (acceptor, certificate) = tls.unzip();
         let acceptor = tokio::spawn(accept(listener, acceptor, Arc::clone(&state)));
-        Ok(Self {
-            address,
-            certificate,
-            state,
-            acceptor,
-        })
+        Ok(Self { address, certificate, state, acceptor })
     }
 }
 
@@ -253,14 +233,10 @@ async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, state: Arc<Stat
 
 fn self_signed() -> Result<(TlsAcceptor, CertificateDer<'static>)> {
     crate::http::install_tls();
-    let made =
-        rcgen::generate_simple_self_signed(["localhost".to_owned(), "127.0.0.1".to_owned()])?;
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned(), "127.0.0.1".to_owned()])?;
     let certificate = made.cert.der().clone();
-    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der())
-        .map_err(|reason| anyhow!(reason))?;
-    let config = ServerConfig::builder()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate.clone()], key)?;
+    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).map_err(|reason| anyhow!(reason))?;
+    let config = ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate.clone()], key)?;
     Ok((TlsAcceptor::from(Arc::new(config)), certificate))
 }
 

@@ -9,15 +9,9 @@ use anyhow::{Context, Result};
 /// The directory of compiled binaries, `target/debug` as a rule, taken from where this program itself lies.
 pub fn build_dir() -> Result<PathBuf> {
     let program = std::env::current_exe().context("cannot tell where this program lies")?;
-    let holder = program
-        .parent()
-        .context("this program lies in no directory")?;
+    let holder = program.parent().context("this program lies in no directory")?;
     let is_nested = holder.ends_with("deps") || holder.ends_with("examples");
-    let dir = if is_nested {
-        holder.parent().unwrap_or(holder)
-    } else {
-        holder
-    };
+    let dir = if is_nested { holder.parent().unwrap_or(holder) } else { holder };
     Ok(dir.to_owned())
 }
 
@@ -29,11 +23,7 @@ pub fn sweep() -> Result<()> {
     let Ok(entries) = fs::read_dir(root()?) else {
         return Ok(());
     };
-    for path in entries
-        .flatten()
-        .map(|entry| entry.path())
-        .filter(|path| is_abandoned(path))
-    {
+    for path in entries.flatten().map(|entry| entry.path()).filter(|path| is_abandoned(path)) {
         fs::remove_dir_all(&path).with_context(|| format!("cannot remove {}", path.display()))?;
     }
     Ok(())
@@ -43,11 +33,7 @@ pub fn sweep() -> Result<()> {
 pub fn unique(prefix: &str) -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    format!(
-        "{prefix}_{}_{count}_{:04x}",
-        std::process::id(),
-        crate::ports::random() & 0xffff
-    )
+    format!("{prefix}_{}_{count}_{:04x}", std::process::id(), crate::ports::random() & 0xffff)
 }
 
 /// A directory of its own under `target/test-servers`, removed when dropped, kept when the test panics.
@@ -94,24 +80,13 @@ impl Drop for Home {
 pub(crate) fn find_program(name: &str, places: &[PathBuf]) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let of_path = std::env::split_paths(&path);
-    places
-        .iter()
-        .cloned()
-        .chain(of_path)
-        .map(|dir| dir.join(name))
-        .find(|file| file.is_file())
+    places.iter().cloned().chain(of_path).map(|dir| dir.join(name)).find(|file| file.is_file())
 }
 
 /// The subdirectories of `dir` that hold `below`, the highest name first: newest versions, as a rule.
 pub(crate) fn versions(dir: &str, below: &str) -> Vec<PathBuf> {
-    let entries = fs::read_dir(dir)
-        .map(|entries| entries.flatten().collect())
-        .unwrap_or(vec![]);
-    let mut found: Vec<_> = entries
-        .iter()
-        .map(|entry| entry.path().join(below))
-        .filter(|path| path.is_dir())
-        .collect();
+    let entries = fs::read_dir(dir).map(|entries| entries.flatten().collect()).unwrap_or(vec![]);
+    let mut found: Vec<_> = entries.iter().map(|entry| entry.path().join(below)).filter(|path| path.is_dir()).collect();
     found.sort();
     found.reverse();
     found
@@ -124,15 +99,8 @@ fn root() -> Result<PathBuf> {
 
 /// Whether the directory bears the id of a process that is no more; see [`unique`].
 fn is_abandoned(path: &Path) -> bool {
-    let name = path
-        .file_name()
-        .and_then(|name| name.to_str())
-        .unwrap_or_default();
-    let owner = name
-        .split('_')
-        .nth(1)
-        .and_then(|id| id.parse::<i32>().ok())
-        .and_then(rustix::process::Pid::from_raw);
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let owner = name.split('_').nth(1).and_then(|id| id.parse::<i32>().ok()).and_then(rustix::process::Pid::from_raw);
     owner.is_some_and(|owner| rustix::process::test_kill_process(owner).is_err())
 }
 

@@ -36,14 +36,9 @@ where
 }
 
 /// The time since the Unix epoch by this machine's clock.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the receiver compares signed timestamps with real time"
-)]
+#[expect(clippy::disallowed_methods, reason = "the receiver compares signed timestamps with real time")]
 pub fn unix_now() -> Duration {
-    SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .expect("no machine's clock stands before 1970")
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("no machine's clock stands before 1970")
 }
 
 #[cfg(test)]
@@ -64,20 +59,14 @@ mod tests {
 
     #[tokio::test]
     async fn says_what_it_waited_for() {
-        let never = until("pigs fly", Duration::from_millis(30), || async {
-            None::<()>
-        });
+        let never = until("pigs fly", Duration::from_millis(30), || async { None::<()> });
         let error = never.await.expect_err("times out").to_string();
         assert!(error.ends_with("waiting until pigs fly"), "{error}");
     }
 
     #[tokio::test]
     async fn a_probe_that_hangs_is_cut_off() {
-        let hangs = until(
-            "it returns",
-            Duration::from_millis(30),
-            std::future::pending::<Option<()>>,
-        );
+        let hangs = until("it returns", Duration::from_millis(30), std::future::pending::<Option<()>>);
         assert!(hangs.await.is_err());
     }
 }

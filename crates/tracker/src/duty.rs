@@ -9,7 +9,7 @@ use whimbrel_core::delivery::{Delivery, DeliveryState, WaitReason};
 use whimbrel_core::port::{Lane, Publisher, QueueError};
 
 use crate::fold::SWEEP_GRACE;
-use crate::publish::{Ready, publish_jobs};
+use crate::publish::{Ready, job_messages};
 use crate::settle::Tracker;
 
 /// How the duties are paced.
@@ -75,7 +75,8 @@ impl Tracker {
             warn!(deliveries = overdue.len(), "overdue deliveries are published again");
             metrics::counter!("whimbrel_sweep_republished_total").increment(overdue.len() as u64);
         }
-        self.publish_now(publisher, overdue, |delivery| if delivery.attempt == 1 { Lane::Live } else { Lane::Slow }).await
+        self.publish_now(publisher, overdue, |delivery| if delivery.attempt == 1 { Lane::Live } else { Lane::Slow })
+            .await
     }
 
     async fn publish_now(
@@ -95,9 +96,11 @@ impl Tracker {
                 DeliveryState::Retrying { at } => Some(at),
                 _ => None,
             };
-            Ready { lane: lane(&what.delivery), at, jitter: false, what }
+            Ready { lane: lane(&what.delivery), at, jitter: Duration::ZERO, what }
         });
-        Ok(publish_jobs(publisher, &*self.clock, &self.tiers, ready.collect()).await?)
+        let messages = job_messages(&*self.clock, &self.tiers, ready.collect());
+        // Once: what does not arrive is overdue later, and swept.
+        Ok(publisher.publish(messages).await?)
     }
 }
 

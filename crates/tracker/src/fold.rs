@@ -24,6 +24,8 @@ pub struct Planned {
     pub delivery: DeliveryId,
     /// Not before this; `None` is now.
     pub at: Option<Timestamp>,
+    /// How much of the delay is jitter.
+    pub jitter: Duration,
 }
 
 /// What a batch comes to.
@@ -40,8 +42,15 @@ pub struct Folded {
 }
 
 /// Judges every outcome in order.
-pub fn fold(facts: &Facts, outcomes: &[Outcome], contracts: &ContractSet, now: Timestamp, jitter: &dyn Fn() -> f64) -> Folded {
-    let mut fold = Fold { facts, contracts, now, changes: BTreeMap::new(), endpoints: HashMap::new(), folded: Folded::default() };
+pub fn fold(
+    facts: &Facts,
+    outcomes: &[Outcome],
+    contracts: &ContractSet,
+    now: Timestamp,
+    jitter: &dyn Fn() -> f64,
+) -> Folded {
+    let mut fold =
+        Fold { facts, contracts, now, changes: BTreeMap::new(), endpoints: HashMap::new(), folded: Folded::default() };
     for (outcome, seen) in outcomes.iter().zip(&facts.seen) {
         fold.take(outcome, *seen, jitter());
     }
@@ -94,9 +103,11 @@ impl Fold<'_> {
             self.folded.unknown += 1;
             return;
         };
-        let pulse = self.facts.endpoints.get(&outcome.endpoint).map(|facts| {
-            *self.endpoints.entry(outcome.endpoint).or_insert_with(|| Pulse::of(facts))
-        });
+        let pulse = self
+            .facts
+            .endpoints
+            .get(&outcome.endpoint)
+            .map(|facts| *self.endpoints.entry(outcome.endpoint).or_insert_with(|| Pulse::of(facts)));
         let verdict = judge(&current, outcome, seen, contract, pulse.map(|pulse| pulse.status), self.now, jitter);
         self.record(outcome, seen, &current, verdict.delivery, verdict.publish);
         if let Some(pulse) = pulse {
@@ -106,14 +117,14 @@ impl Fold<'_> {
     }
 
     fn record(&mut self, outcome: &Outcome, seen: Seen, before: &Delivery, after: Delivery, publish: Publish) {
-        let at = match publish {
+        let planned = match publish {
             Publish::Nothing => None,
-            Publish::Again => Some(None),
-            Publish::Retry { at } => Some(Some(at)),
+            Publish::Again => Some(Planned { delivery: after.id, at: None, jitter: Duration::ZERO }),
+            Publish::Retry { at, jitter } => Some(Planned { delivery: after.id, at: Some(at), jitter }),
         };
-        if let Some(at) = at {
-            self.folded.publish.retain(|planned| planned.delivery != after.id);
-            self.folded.publish.push(Planned { delivery: after.id, at });
+        if let Some(planned) = planned {
+            self.folded.publish.retain(|earlier| earlier.delivery != after.id);
+            self.folded.publish.push(planned);
         } else if after != *before {
             self.folded.publish.retain(|planned| planned.delivery != after.id);
         }
@@ -146,7 +157,11 @@ impl Fold<'_> {
         }
         pulse.health = pulse.health.after(success, attempted.started_at);
         let rule = self.contracts.get(&outcome.contract).map(|contract| contract.suspension());
-        let reason = if gone { Some(SuspendReason::Gone) } else { rule.and_then(|rule| pulse.health.suspension(rule, self.now)) };
+        let reason = if gone {
+            Some(SuspendReason::Gone)
+        } else {
+            rule.and_then(|rule| pulse.health.suspension(rule, self.now))
+        };
         if let (Some(reason), false) = (reason, success) {
             pulse.suspend(outcome.endpoint, reason, self.now);
         }

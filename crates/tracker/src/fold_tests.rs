@@ -1,12 +1,12 @@
 use std::collections::{HashMap, HashSet};
 
 use proptest::prelude::*;
+use whimbrel_core::EventId;
 use whimbrel_core::delivery::{DeliveryState, FailReason};
 use whimbrel_core::event::TraceContext;
 use whimbrel_core::id::ExecutionId;
 use whimbrel_core::outcome::{Attempted, Reply};
 use whimbrel_core::tenant::TenantId;
-use whimbrel_core::EventId;
 
 use super::*;
 
@@ -114,11 +114,17 @@ impl World {
 fn each_contracts_table_is_followed_exactly() {
     for contract in ["bitbybit", "eightbit", "generic", "standard"] {
         let mut world = World::new(1);
-        let table = world.contracts.get(&contract.parse().expect("a name")).expect("built in").retry().delays().to_vec();
+        let table =
+            world.contracts.get(&contract.parse().expect("a name")).expect("built in").retry().delays().to_vec();
         for (number, delay) in (1..).zip(&table) {
-            let folded = world.settle(&[World::outcome_under(contract, 0, number, u8::try_from(number).expect("few"), 500)]);
+            let folded =
+                world.settle(&[World::outcome_under(contract, 0, number, u8::try_from(number).expect("few"), 500)]);
             let at = NOW + *delay;
-            assert_eq!(folded.publish, [Planned { delivery: world.delivery(0).id, at: Some(at) }], "{contract} {number}");
+            assert_eq!(
+                folded.publish,
+                [Planned { delivery: world.delivery(0).id, at: Some(at), jitter: Duration::ZERO }],
+                "{contract} {number}"
+            );
             assert_eq!(world.delivery(0).state, DeliveryState::Retrying { at });
         }
         let last = u32::try_from(table.len()).expect("few") + 1;

@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use whimbrel_core::id::PackId;
 use whimbrel_core::message::{Body, Job, PROTOBUF, encode_jobs};
-use whimbrel_core::port::{Clock, Lane, Message, Publisher, QueueError, Route, ToPublish};
+use whimbrel_core::port::{Clock, Lane, Message, Route, ToPublish};
 use whimbrel_core::tier::{Tier, Tiers};
 use whimbrel_core::{EventId, Timestamp};
 
@@ -14,16 +15,11 @@ pub(crate) struct Ready {
     pub(crate) what: ToPublish,
     pub(crate) lane: Lane,
     pub(crate) at: Option<Timestamp>,
-    pub(crate) jitter: bool,
+    pub(crate) jitter: Duration,
 }
 
-/// Publishes jobs, packed per lane and tier; returns when all are confirmed.
-pub(crate) async fn publish_jobs(
-    publisher: &dyn Publisher,
-    clock: &dyn Clock,
-    tiers: &Tiers,
-    ready: Vec<Ready>,
-) -> Result<(), QueueError> {
+/// The jobs' messages, packed per lane and tier.
+pub(crate) fn job_messages(clock: &dyn Clock, tiers: &Tiers, ready: Vec<Ready>) -> Vec<Message> {
     let now = clock.now();
     let mut bodies: HashMap<EventId, Arc<Body>> = HashMap::new();
     let mut groups: HashMap<(Lane, Option<Tier>), Vec<Job>> = HashMap::new();
@@ -35,18 +31,17 @@ pub(crate) async fn publish_jobs(
         let route = tier.map_or(Route::Jobs(lane), |tier| Route::Delay(tier, lane));
         encode_jobs(&jobs).into_iter().map(move |payload| (route.clone(), payload))
     });
-    let messages: Vec<Message> = messages
+    messages
         .map(|(route, payload)| Message {
             route,
             id: PackId::generate(now, clock.random10()),
             content_type: PROTOBUF.into(),
             payload,
         })
-        .collect();
-    if messages.is_empty() { Ok(()) } else { publisher.publish(messages).await }
+        .collect()
 }
 
-fn job(what: ToPublish, at: Option<Timestamp>, jitter: bool, bodies: &mut HashMap<EventId, Arc<Body>>) -> Job {
+fn job(what: ToPublish, at: Option<Timestamp>, jitter: Duration, bodies: &mut HashMap<EventId, Arc<Body>>) -> Job {
     let body = bodies.entry(what.delivery.event).or_insert_with(|| {
         Arc::new(Body {
             event: what.delivery.event,

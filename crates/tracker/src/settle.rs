@@ -12,11 +12,12 @@ use whimbrel_core::message::{PROTOBUF, decode_outcomes, id_bytes, v1};
 use whimbrel_core::outcome::{Fate, Outcome};
 use whimbrel_core::port::{
     Acker, Clock, Lane, Message, Publisher, Queue, QueueError, Received, Route, Source, Store, StoreError, Suspended,
+    insist,
 };
 use whimbrel_core::tier::Tiers;
 
 use crate::fold::{Folded, Planned, fold};
-use crate::publish::{Ready, publish_jobs};
+use crate::publish::{Ready, job_messages};
 
 /// Packs taken at once. With 64 outcomes a pack this bounds a transaction at 2,048 outcomes.
 const BATCH_PACKS_MAX: usize = 32;
@@ -80,7 +81,7 @@ impl Tracker {
         stop: &CancellationToken,
     ) -> Result<(), QueueError> {
         let Some(last) = packs.last().map(|pack| pack.tag) else { return Ok(()) };
-        let outcomes = self.decode(publisher, packs).await?;
+        let outcomes = self.decode(publisher, packs, stop).await?;
         if let Some(folded) = self.settle(&outcomes, stop).await {
             count(&outcomes, &folded);
             self.publish(publisher, &folded, stop).await?;
@@ -90,7 +91,12 @@ impl Tracker {
     }
 
     /// What cannot be read is parked with the reason; the rest goes on.
-    async fn decode(&self, publisher: &dyn Publisher, packs: Vec<Received>) -> Result<Vec<Outcome>, QueueError> {
+    async fn decode(
+        &self,
+        publisher: &dyn Publisher,
+        packs: Vec<Received>,
+        stop: &CancellationToken,
+    ) -> Result<Vec<Outcome>, QueueError> {
         let mut outcomes = Vec::new();
         for pack in packs {
             match decode_outcomes(pack.payload.clone()) {
@@ -98,7 +104,8 @@ impl Tracker {
                 Err(error) => {
                     error!(%error, "an outcome pack cannot be read and is parked");
                     let route = Route::Parking { source: Source::Outcomes, reason: format!("malformed: {error}") };
-                    publisher.publish(vec![self.message(route, pack.content_type, pack.payload)]).await?;
+                    insist(publisher, vec![self.message(route, pack.content_type, pack.payload)], stop.cancelled())
+                        .await?;
                 }
             }
         }
@@ -160,7 +167,12 @@ impl Tracker {
 
     /// After the commit: retries and notices. A blocked broker gets nothing: the sweep brings the
     /// deliveries back (rule 16).
-    async fn publish(&self, publisher: &dyn Publisher, folded: &Folded, stop: &CancellationToken) -> Result<(), QueueError> {
+    async fn publish(
+        &self,
+        publisher: &dyn Publisher,
+        folded: &Folded,
+        stop: &CancellationToken,
+    ) -> Result<(), QueueError> {
         if folded.publish.is_empty() && folded.decision.suspended.is_empty() {
             return Ok(());
         }
@@ -169,15 +181,15 @@ impl Tracker {
             return Ok(());
         }
         let Some(ready) = self.ready(&folded.publish, stop).await else { return Err(QueueError::Closed) };
-        publish_jobs(publisher, &*self.clock, &self.tiers, ready).await?;
-        let notices = folded.decision.suspended.iter().map(|suspended| self.notice(suspended)).collect::<Vec<_>>();
-        if notices.is_empty() { Ok(()) } else { publisher.publish(notices).await }
+        let mut messages = job_messages(&*self.clock, &self.tiers, ready);
+        messages.extend(folded.decision.suspended.iter().map(|suspended| self.notice(suspended)));
+        insist(publisher, messages, stop.cancelled()).await
     }
 
     /// The planned deliveries with what their jobs carry.
     async fn ready(&self, planned: &[Planned], stop: &CancellationToken) -> Option<Vec<Ready>> {
         let ids: Vec<_> = planned.iter().map(|planned| planned.delivery).collect();
-        let at: HashMap<_, _> = planned.iter().map(|planned| (planned.delivery, planned.at)).collect();
+        let plans: HashMap<_, _> = planned.iter().map(|planned| (planned.delivery, *planned)).collect();
         let found = loop {
             match self.store.to_publish(&ids).await {
                 Ok(found) => break found,
@@ -188,10 +200,9 @@ impl Tracker {
                 () = tokio::time::sleep(BACKOFF_MAX) => {}
             }
         };
-        let ready = found.into_iter().map(|what| {
-            let at = at.get(&what.delivery.id).copied().flatten();
-            let jitter = self.contracts.get(&what.contract).is_some_and(|contract| contract.has_jitter());
-            Ready { what, lane: Lane::Slow, at, jitter }
+        let ready = found.into_iter().filter_map(|what| {
+            let plan = plans.get(&what.delivery.id)?;
+            Some(Ready { what, lane: Lane::Slow, at: plan.at, jitter: plan.jitter })
         });
         Some(ready.collect())
     }
@@ -234,5 +245,10 @@ fn count(outcomes: &[Outcome], folded: &Folded) {
             metrics::counter!("whimbrel_deliveries_total", "state" => change.delivery.state.as_str()).increment(1);
         }
     }
-    debug!(outcomes = outcomes.len(), retries = folded.publish.len(), duplicates = folded.duplicates, "outcomes settled");
+    debug!(
+        outcomes = outcomes.len(),
+        retries = folded.publish.len(),
+        duplicates = folded.duplicates,
+        "outcomes settled"
+    );
 }

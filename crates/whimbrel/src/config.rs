@@ -131,7 +131,8 @@ impl Default for Config {
 impl Default for Sender {
     fn default() -> Self {
         let [live_slots, slow_slots, bulk_slots] = whimbrel_sender::SenderConfig::default().slots;
-        let whimbrel_sender::SenderConfig { endpoint_in_flight_max, grace, .. } = whimbrel_sender::SenderConfig::default();
+        let whimbrel_sender::SenderConfig { endpoint_in_flight_max, grace, .. } =
+            whimbrel_sender::SenderConfig::default();
         Self { live_slots, slow_slots, bulk_slots, endpoint_in_flight: endpoint_in_flight_max, grace }
     }
 }
@@ -150,7 +151,8 @@ impl Config {
     pub(crate) fn load(file: Option<&Path>) -> anyhow::Result<Self> {
         let mut builder = config::Config::builder();
         if let Some(path) = file {
-            let text = std::fs::read_to_string(path).with_context(|| format!("the configuration file {} cannot be read", path.display()))?;
+            let text = std::fs::read_to_string(path)
+                .with_context(|| format!("the configuration file {} cannot be read", path.display()))?;
             builder = builder.add_source(File::from_str(&text, FileFormat::Toml));
         }
         let config: Self = builder.add_source(env::source(std::env::vars())).build()?.try_deserialize()?;
@@ -163,9 +165,17 @@ impl Config {
             self.database_url.is_some() == self.amqp_url.is_some(),
             "database_url and amqp_url go together: set both for the distributed engine, or neither for the embedded one"
         );
-        ensure!(self.retry_scale.is_finite() && self.retry_scale > 0.0, "retry_scale must be a number above 0, not {}", self.retry_scale);
-        let slots = [self.sender.live_slots, self.sender.slow_slots, self.sender.bulk_slots, self.sender.endpoint_in_flight];
-        ensure!(slots.iter().all(|slots| (1..=100_000).contains(slots)), "the sender's slots must lie between 1 and 100000");
+        ensure!(
+            self.retry_scale.is_finite() && self.retry_scale > 0.0,
+            "retry_scale must be a number above 0, not {}",
+            self.retry_scale
+        );
+        let slots =
+            [self.sender.live_slots, self.sender.slow_slots, self.sender.bulk_slots, self.sender.endpoint_in_flight];
+        ensure!(
+            slots.iter().all(|slots| (1..=100_000).contains(slots)),
+            "the sender's slots must lie between 1 and 100000"
+        );
         Ok(())
     }
 }
@@ -180,10 +190,14 @@ fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D:
     }
     let entries = match Form::deserialize(deserializer)? {
         Form::List(entries) => entries,
-        Form::Text(text) => text.split(',').map(|entry| entry.trim().to_owned()).filter(|entry| !entry.is_empty()).collect(),
+        Form::Text(text) => {
+            text.split(',').map(|entry| entry.trim().to_owned()).filter(|entry| !entry.is_empty()).collect()
+        }
     };
     let parse = |entry: String| {
-        entry.parse().map_err(|_| serde::de::Error::custom(format!("`{entry}` in egress.allow_networks is not a network such as 10.0.0.0/8")))
+        entry.parse().map_err(|_| {
+            serde::de::Error::custom(format!("`{entry}` in egress.allow_networks is not a network such as 10.0.0.0/8"))
+        })
     };
     entries.into_iter().map(parse).collect()
 }

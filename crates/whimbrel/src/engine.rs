@@ -70,7 +70,13 @@ pub(crate) async fn open(config: &Config, tiers: &Tiers, clock: &Arc<dyn Clock>)
         info!(data_dir = %config.data_dir.display(), "embedded engine");
         return Ok(Engine { store: engine.store(), queue: engine.queue(), is_embedded: true });
     };
-    let store = PostgresStore::connect(urls.database.expose_secret(), whimbrel_postgres::Options::default(), ring, clock.clone()).await?;
+    let store = PostgresStore::connect(
+        urls.database.expose_secret(),
+        whimbrel_postgres::Options::default(),
+        ring,
+        clock.clone(),
+    )
+    .await?;
     store.check_schema().await?;
     let options = whimbrel_rabbitmq::Options { url: urls.amqp.expose_secret().to_owned(), role: "whimbrel".into() };
     let queue = RabbitQueue::connect(options, tiers.clone(), clock.clone()).await?;

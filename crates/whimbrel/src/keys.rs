@@ -45,7 +45,9 @@ pub(crate) fn read_or_make(path: &Path, make: impl Fn() -> String) -> anyhow::Re
     match std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Ok(mut file) => {
             let text = make();
-            file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).with_context(|| format!("{} cannot be written", path.display()))?;
+            file.write_all(text.as_bytes())
+                .and_then(|()| file.sync_all())
+                .with_context(|| format!("{} cannot be written", path.display()))?;
             Ok(text)
         }
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {

@@ -19,7 +19,9 @@ use crate::config::Config;
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
-    rustls::crypto::ring::default_provider().install_default().expect("no other provider was installed before the first line");
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .expect("no other provider was installed before the first line");
     let cli = Cli::parse();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let result = match runtime {

@@ -143,12 +143,14 @@ impl Running {
             }
             Role::Sender => {
                 let (config, egress) = sender(&parts.config);
-                let sender = whimbrel_sender::Sender { store, queue, contracts, tiers, clock, egress: Arc::new(egress), config };
+                let sender =
+                    whimbrel_sender::Sender { store, queue, contracts, tiers, clock, egress: Arc::new(egress), config };
                 self.task("sender", whimbrel_sender::run(sender, stop));
             }
             Role::Tracker => {
                 let tracker = whimbrel_tracker::Tracker { store, queue, contracts, tiers, clock };
-                let duty = whimbrel_tracker::run_duty(tracker.clone(), whimbrel_tracker::DutyConfig::default(), stop.clone());
+                let duty =
+                    whimbrel_tracker::run_duty(tracker.clone(), whimbrel_tracker::DutyConfig::default(), stop.clone());
                 self.task("tracker", whimbrel_tracker::run(tracker, stop));
                 self.task("tracker's duties", async {
                     duty.await;
@@ -158,12 +160,18 @@ impl Running {
         }
     }
 
-    fn task<E: Into<anyhow::Error>>(&mut self, name: &'static str, task: impl Future<Output = Result<(), E>> + Send + 'static) {
-        self.tasks.spawn(async move { task.await.map_err(|error| error.into().context(format!("the {name} cannot go on"))) });
+    fn task<E: Into<anyhow::Error>>(
+        &mut self,
+        name: &'static str,
+        task: impl Future<Output = Result<(), E>> + Send + 'static,
+    ) {
+        self.tasks
+            .spawn(async move { task.await.map_err(|error| error.into().context(format!("the {name} cannot go on"))) });
     }
 
     fn spawn_api(&mut self, listener: TcpListener, parts: &Parts) {
-        let router = whimbrel_api::router(engine::api_state(&self.engine, &parts.config, &parts.contracts, &parts.clock));
+        let router =
+            whimbrel_api::router(engine::api_state(&self.engine, &parts.config, &parts.contracts, &parts.clock));
         let stop = self.stop.clone();
         self.task("api", async move { serve_until(listener, router, stop).await });
     }
@@ -212,9 +220,17 @@ fn ops_router(engine: &Engine) -> axum::Router {
 }
 
 /// The tenant `default` exists from the first start. Waits for a store that is away.
-async fn prepare(engine: &Engine, config: &Config, contracts: &ContractSet, clock: &Arc<dyn Clock>) -> anyhow::Result<()> {
+async fn prepare(
+    engine: &Engine,
+    config: &Config,
+    contracts: &ContractSet,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<()> {
     let contract = config.default_contract.parse()?;
-    anyhow::ensure!(contracts.get(&contract).is_some(), "default_contract `{contract}` is none of the loaded contracts");
+    anyhow::ensure!(
+        contracts.get(&contract).is_some(),
+        "default_contract `{contract}` is none of the loaded contracts"
+    );
     let tenant = Tenant { id: TenantId::default(), name: None, contract, created_at: clock.now() };
     until_answered("the database", || engine.store.create_tenant(&tenant)).await?;
     Ok(())

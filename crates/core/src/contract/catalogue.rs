@@ -51,7 +51,8 @@ impl Catalogue {
             .find(|entry| entry.name.as_str() == name)
             .ok_or_else(|| format!("the contract names no event type `{name}`"))?;
         let sample = sample.strip_suffix('\n').unwrap_or(sample);
-        serde_json::from_str::<&serde_json::value::RawValue>(sample).map_err(|error| format!("is not JSON: {error}"))?;
+        serde_json::from_str::<&serde_json::value::RawValue>(sample)
+            .map_err(|error| format!("is not JSON: {error}"))?;
         entry.example = Some(sample.into());
         Ok(())
     }
@@ -74,12 +75,20 @@ struct RawType {
 
 impl RawCatalogue {
     pub(super) fn check(self) -> Result<Catalogue, Invalid> {
-        ensure(!self.closed || !self.types.is_empty(), "catalogue.types", "must name a type, since catalogue.closed is true")?;
+        ensure(
+            !self.closed || !self.types.is_empty(),
+            "catalogue.types",
+            "must name a type, since catalogue.closed is true",
+        )?;
         let mut types: Vec<CatalogueType> = Vec::with_capacity(self.types.len());
         for (place, raw) in self.types.into_iter().enumerate() {
             let at = format!("catalogue.types[{place}].name");
             let name = EventType::try_new(&raw.name).map_err(|error| Invalid::at(&at, error.to_string()))?;
-            ensure(!name.is_system(), &at, format!("`{name}` is one of Whimbrel's own events, which every contract has"))?;
+            ensure(
+                !name.is_system(),
+                &at,
+                format!("`{name}` is one of Whimbrel's own events, which every contract has"),
+            )?;
             ensure(types.iter().all(|earlier| earlier.name != name), &at, format!("`{name}` stands there twice"))?;
             let description = line(&format!("catalogue.types[{place}].description"), raw.description)?;
             types.push(CatalogueType { name, description, example: None });

@@ -47,7 +47,11 @@ pub(super) fn duration(field: &str, text: &str, max: Duration) -> Result<Duratio
 }
 
 /// A number within bounds.
-pub(super) fn within<N: PartialOrd + std::fmt::Display>(field: &str, value: N, bounds: RangeInclusive<N>) -> Result<N, Invalid> {
+pub(super) fn within<N: PartialOrd + std::fmt::Display>(
+    field: &str,
+    value: N,
+    bounds: RangeInclusive<N>,
+) -> Result<N, Invalid> {
     let holds = bounds.contains(&value);
     ensure(holds, field, format!("must lie between {} and {}", bounds.start(), bounds.end()))?;
     Ok(value)
@@ -62,13 +66,25 @@ pub(super) fn line(field: &str, text: String) -> Result<String, Invalid> {
 
 /// The headers that HTTP itself sets or that would change how the body is read.
 const RESERVED: [&str; 9] = [
-    "host", "connection", "content-length", "content-encoding", "transfer-encoding", "te", "trailer", "upgrade", "expect",
+    "host",
+    "connection",
+    "content-length",
+    "content-encoding",
+    "transfer-encoding",
+    "te",
+    "trailer",
+    "upgrade",
+    "expect",
 ];
 
 /// A header's name that a contract may set.
 pub(super) fn header_name(field: &str, name: String) -> Result<String, Invalid> {
     let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    ensure(!name.is_empty() && name.len() <= 128 && name.bytes().all(token), field, format!("`{name}` is not a header name"))?;
+    ensure(
+        !name.is_empty() && name.len() <= 128 && name.bytes().all(token),
+        field,
+        format!("`{name}` is not a header name"),
+    )?;
     let reserved = RESERVED.iter().any(|reserved| name.eq_ignore_ascii_case(reserved));
     ensure(!reserved, field, format!("`{name}` is set by HTTP itself and cannot be a contract's"))?;
     Ok(name)
@@ -77,6 +93,10 @@ pub(super) fn header_name(field: &str, name: String) -> Result<String, Invalid> 
 /// A header's value that can be sent as it stands.
 pub(super) fn header_value(field: &str, value: String) -> Result<String, Invalid> {
     let visible = value.bytes().all(|byte| (b' '..=b'~').contains(&byte));
-    ensure(!value.is_empty() && visible && value.trim() == value, field, "must be visible ASCII, neither empty nor padded")?;
+    ensure(
+        !value.is_empty() && visible && value.trim() == value,
+        field,
+        "must be visible ASCII, neither empty nor padded",
+    )?;
     Ok(value)
 }

@@ -61,7 +61,8 @@ fn first_line(message: &str) -> String {
 
 impl RawContract {
     fn check(self, file_name: &str) -> Result<Contract, Invalid> {
-        let stem = file_name.strip_suffix(".toml").ok_or_else(|| Invalid::at("name", "the file must be named NAME.toml"))?;
+        let stem =
+            file_name.strip_suffix(".toml").ok_or_else(|| Invalid::at("name", "the file must be named NAME.toml"))?;
         let contract = Contract {
             name: ContractName::try_new(stem).map_err(|error| Invalid::at("name", error.to_string()))?,
             title: line("title", self.title)?,

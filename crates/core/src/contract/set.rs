@@ -89,7 +89,8 @@ impl ContractSet {
 
     /// Every retry delay that occurs, shortest first: each needs a tier.
     pub fn distinct_delays(&self) -> Vec<Duration> {
-        let mut delays: Vec<Duration> = self.iter().flat_map(|contract| contract.retry().delays().iter().copied()).collect();
+        let mut delays: Vec<Duration> =
+            self.iter().flat_map(|contract| contract.retry().delays().iter().copied()).collect();
         delays.sort_unstable();
         delays.dedup();
         delays

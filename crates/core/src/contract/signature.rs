@@ -66,7 +66,11 @@ impl Affix {
         let (before, after) =
             text.split_once(slot).ok_or_else(|| Invalid::at(field, format!("must have the placeholder {slot}")))?;
         let visible = |part: &str| part.bytes().all(|byte| (b' '..=b'~').contains(&byte) && !b"{}".contains(&byte));
-        ensure(visible(before) && visible(after), field, format!("must be visible ASCII with no placeholder but one {slot}"))?;
+        ensure(
+            visible(before) && visible(after),
+            field,
+            format!("must be visible ASCII with no placeholder but one {slot}"),
+        )?;
         Ok(Self { before: before.to_owned(), after: after.to_owned() })
     }
 
@@ -138,7 +142,9 @@ pub(super) struct RawSignature {
 
 impl RawSignature {
     pub(super) fn check(self) -> Result<Signature, Invalid> {
-        let affix = |field: &str, text: Option<String>, slot: &str| text.map(|text| Affix::parse(field, &text, slot)).transpose();
+        let affix = |field: &str, text: Option<String>, slot: &str| {
+            text.map(|text| Affix::parse(field, &text, slot)).transpose()
+        };
         let signature = Signature {
             header: header_name("signature.header", self.header)?,
             content: parse_content(&self.content)?,

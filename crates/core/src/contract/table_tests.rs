@@ -58,7 +58,13 @@ fn timeouts_limits_and_transport() {
     let row = |name| {
         let contract = contract(name);
         let limits = contract.limits();
-        (contract.timeout().as_secs(), contract.https_only(), contract.response_capture_bytes(), limits.payload_bytes, limits.endpoints)
+        (
+            contract.timeout().as_secs(),
+            contract.https_only(),
+            contract.response_capture_bytes(),
+            limits.payload_bytes,
+            limits.endpoints,
+        )
     };
     assert_eq!(row("bitbybit"), (30, true, 4_096, 65_536, Some(10)));
     assert_eq!(row("eightbit"), (5, true, 4_096, 262_144, None));
@@ -107,7 +113,10 @@ fn headers() {
     );
     let agent = |name| contract(name).headers().user_agent().to_owned();
     let own = concat!("Whimbrel/", env!("CARGO_PKG_VERSION"));
-    assert_eq!(["bitbybit", "eightbit", "generic", "standard"].map(agent), ["BitByBit-Webhooks/1.0", "8bit-Webhooks/1.0", own, own]);
+    assert_eq!(
+        ["bitbybit", "eightbit", "generic", "standard"].map(agent),
+        ["BitByBit-Webhooks/1.0", "8bit-Webhooks/1.0", own, own]
+    );
     for contract in &ContractSet::built_in() {
         assert_eq!(contract.headers().content_type(), "application/json");
     }
@@ -164,24 +173,51 @@ fn catalogues() {
     assert_eq!(
         types("bitbybit"),
         [
-            "customer.created", "customer.updated", "customer.deleted", "order.created", "order.updated",
-            "product.created", "product.updated", "product.deleted", "message.received", "message.status.updated",
+            "customer.created",
+            "customer.updated",
+            "customer.deleted",
+            "order.created",
+            "order.updated",
+            "product.created",
+            "product.updated",
+            "product.deleted",
+            "message.received",
+            "message.status.updated",
         ]
     );
     assert_eq!(
         types("eightbit"),
         [
-            "conversation.created", "conversation.updated", "conversation.ended", "conversation.rating",
-            "conversation.escalated", "message.received", "message.sent", "message.failed", "agent.deployed",
-            "agent.updated", "agent.undeployed", "agent.error", "session.started", "session.ended",
-            "account.usage_threshold", "account.billing_updated",
+            "conversation.created",
+            "conversation.updated",
+            "conversation.ended",
+            "conversation.rating",
+            "conversation.escalated",
+            "message.received",
+            "message.sent",
+            "message.failed",
+            "agent.deployed",
+            "agent.updated",
+            "agent.undeployed",
+            "agent.error",
+            "session.started",
+            "session.ended",
+            "account.usage_threshold",
+            "account.billing_updated",
         ]
     );
     assert_eq!(
         types("generic"),
         [
-            "user.created", "user.updated", "user.deleted", "project.created", "project.updated",
-            "project.deleted", "file.uploaded", "payment.succeeded", "payment.failed",
+            "user.created",
+            "user.updated",
+            "user.deleted",
+            "project.created",
+            "project.updated",
+            "project.deleted",
+            "file.uploaded",
+            "payment.succeeded",
+            "payment.failed",
         ]
     );
     assert_eq!(types("standard"), [""; 0]);

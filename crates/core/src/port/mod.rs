@@ -7,9 +7,10 @@ mod store;
 
 pub use clock::{Clock, SystemClock};
 pub use queue::{
-    Acker, Consumer, DepthRow, Lane, Message, Publisher, Queue, QueueError, Received, Route, Source, Tag,
+    Acker, Consumer, DepthRow, Lane, Message, Publisher, Queue, QueueError, Received, Route, Source, Tag, insist,
 };
 pub use store::{
     Accepted, ApiKey, Claim, Claimed, Decide, Decision, DeliveryChange, DeliveryFilter, EndpointChange, EndpointFacts,
-    Facts, Fanout, Intake, Ledger, Log, Lookup, Page, Registry, Retried, Store, StoreError, Suspended, Tenants, ToPublish,
+    Facts, Fanout, Intake, Ledger, Log, Lookup, Page, Registry, Retried, Store, StoreError, Suspended, Tenants,
+    ToPublish,
 };

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -166,6 +167,37 @@ pub trait Publisher: Send + Sync {
 
     /// True while the broker blocks publishers (rule 16).
     fn blocked(&self) -> watch::Receiver<bool>;
+}
+
+/// The longest pause between tries of [`insist`].
+const PAUSE_MAX: Duration = Duration::from_secs(2);
+
+/// Publishes until it works: what the queue cannot take at the moment is published again under the same ids.
+///
+/// # Errors
+/// `Closed` when `stop` resolves first, and what cannot heal.
+pub async fn insist(
+    publisher: &dyn Publisher,
+    messages: Vec<Message>,
+    stop: impl Future<Output = ()>,
+) -> Result<(), QueueError> {
+    let mut stop = std::pin::pin!(stop);
+    let mut pause = Duration::from_millis(50);
+    if messages.is_empty() {
+        return Ok(());
+    }
+    loop {
+        match publisher.publish(messages.clone()).await {
+            Err(error @ (QueueError::Away(_) | QueueError::Full(_))) => {
+                tracing::warn!(%error, messages = messages.len(), "cannot publish at the moment; tried again");
+            }
+            answer => return answer,
+        }
+        tokio::select! {
+            () = &mut stop => return Err(QueueError::Closed),
+            () = tokio::time::sleep(pause) => pause = (pause * 2).min(PAUSE_MAX),
+        }
+    }
 }
 
 /// A stream of messages from one source. Reconnects by itself, for ever; after that the unacked ones

@@ -209,7 +209,8 @@ pub trait Ledger: Send + Sync {
 
     /// Claims up to `limit` deliveries whose `sweep_at` has passed, oldest first, and sets their next
     /// one to `now + base × 2^times swept` (rule 18).
-    async fn overdue(&self, now: Timestamp, base: std::time::Duration, limit: u32) -> Result<Vec<Delivery>, StoreError>;
+    async fn overdue(&self, now: Timestamp, base: std::time::Duration, limit: u32)
+    -> Result<Vec<Delivery>, StoreError>;
 
     /// Makes up to `limit` waiting deliveries pending, oldest first, and says why each had waited.
     async fn take_waiting(&self, sweep_at: Timestamp, limit: u32) -> Result<Vec<(Delivery, WaitReason)>, StoreError>;
@@ -355,7 +356,11 @@ pub trait Log: Send + Sync {
     ) -> Result<Vec<DeliveryRow>, StoreError>;
 
     /// One delivery of this tenant with its attempts in order.
-    async fn delivery(&self, tenant: &TenantId, id: DeliveryId) -> Result<Option<(DeliveryRow, Vec<Attempt>)>, StoreError>;
+    async fn delivery(
+        &self,
+        tenant: &TenantId,
+        id: DeliveryId,
+    ) -> Result<Option<(DeliveryRow, Vec<Attempt>)>, StoreError>;
 
     /// Begins a new round (rule 1), whose first attempt number is one past the awaited or last one, and
     /// leaves the delivery `Waiting(Manual)`. From `Retrying`, `Failed` and `Succeeded` only, while the

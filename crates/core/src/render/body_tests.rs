@@ -44,7 +44,8 @@ fn a_bare_body_is_the_data_byte_for_byte() {
 #[test]
 fn raw_data_keeps_its_bytes_within_an_envelope() {
     let data = "{ \"b\": 1.0,\n\"a\":\"\\u00e9\\/\", \"b\" : 1E400, \"9007199254740993\": 9007199254740993 }";
-    let eightbit = format!(r#"{{"id":"evt_abc123","type":"message.sent","created_at":"2026-01-15T12:30:00Z","data":{data}}}"#);
+    let eightbit =
+        format!(r#"{{"id":"evt_abc123","type":"message.sent","created_at":"2026-01-15T12:30:00Z","data":{data}}}"#);
     assert_eq!(body("eightbit", "message.sent", data), eightbit);
     let standard = format!(r#"{{"type":"message.sent","timestamp":"2026-01-15T12:30:00Z","data":{data}}}"#);
     assert_eq!(body("standard", "message.sent", data), standard);
@@ -90,22 +91,48 @@ fn data_that_ecmascript_would_change_goes_out_as_published() {
     let rendered = rendered("generic", "a.b", data).expect("small JSON");
     assert!(rendered.raw_fallback);
     assert_eq!(rendered.body.slice(rendered.data_range), data.as_bytes());
-    assert!(rendered.body.starts_with(br#"{"id":"evt_abc123","type":"a.b","created_at":"2026-01-15T12:30:00Z","data":"#));
+    assert!(
+        rendered.body.starts_with(br#"{"id":"evt_abc123","type":"a.b","created_at":"2026-01-15T12:30:00Z","data":"#)
+    );
 }
 
 #[test]
 fn what_keeps_its_meaning_is_printed_as_ecmascript_does() {
     for (json, printed) in [
-        ("1.0", "1"), ("-0", "0"), ("-0.0", "0"), ("0e7", "0"), ("1e2", "100"), ("1E+2", "100"), ("1e21", "1e+21"),
-        ("1e-7", "1e-7"), ("0.000001", "0.000001"), ("1.10", "1.1"), ("0.1000000000000000055", "0.1"),
-        ("9007199254740992", "9007199254740992"), ("-9007199254740991", "-9007199254740991"), ("123456789012345", "123456789012345"),
-        ("100000000000000000000", "100000000000000000000"), ("1.7976931348623157e308", "1.7976931348623157e+308"), ("5e-324", "5e-324"),
-        (r#""\u00e9\/""#, "\"é/\""), (r#""\u0008\u0009\u000a\u000c\u000d\u001F\u007f""#, "\"\\b\\t\\n\\f\\r\\u001f\u{7f}\""),
-        (r#""\"\\""#, r#""\"\\""#), (r#""\uD83D\uDE00""#, "\"😀\""), (r#""\uD83Dx""#, r#""\ud83dx""#), (r#""\uDE00\uD83D""#, r#""\ude00\ud83d""#),
-        (r#""\uD83D\uD83D\uDE00""#, "\"\\ud83d😀\""), (r#""\uD83D\u0041""#, r#""\ud83dA""#), ("\"\u{2028}\"", "\"\u{2028}\""),
-        (" [ ] ", "[]"), ("{ }", "{}"), ("[ 1 , true,\tnull\r\n,false ]", "[1,true,null,false]"),
+        ("1.0", "1"),
+        ("-0", "0"),
+        ("-0.0", "0"),
+        ("0e7", "0"),
+        ("1e2", "100"),
+        ("1E+2", "100"),
+        ("1e21", "1e+21"),
+        ("1e-7", "1e-7"),
+        ("0.000001", "0.000001"),
+        ("1.10", "1.1"),
+        ("0.1000000000000000055", "0.1"),
+        ("9007199254740992", "9007199254740992"),
+        ("-9007199254740991", "-9007199254740991"),
+        ("123456789012345", "123456789012345"),
+        ("100000000000000000000", "100000000000000000000"),
+        ("1.7976931348623157e308", "1.7976931348623157e+308"),
+        ("5e-324", "5e-324"),
+        (r#""\u00e9\/""#, "\"é/\""),
+        (r#""\u0008\u0009\u000a\u000c\u000d\u001F\u007f""#, "\"\\b\\t\\n\\f\\r\\u001f\u{7f}\""),
+        (r#""\"\\""#, r#""\"\\""#),
+        (r#""\uD83D\uDE00""#, "\"😀\""),
+        (r#""\uD83Dx""#, r#""\ud83dx""#),
+        (r#""\uDE00\uD83D""#, r#""\ude00\ud83d""#),
+        (r#""\uD83D\uD83D\uDE00""#, "\"\\ud83d😀\""),
+        (r#""\uD83D\u0041""#, r#""\ud83dA""#),
+        ("\"\u{2028}\"", "\"\u{2028}\""),
+        (" [ ] ", "[]"),
+        ("{ }", "{}"),
+        ("[ 1 , true,\tnull\r\n,false ]", "[1,true,null,false]"),
         (r#"{"2":0,"10":0,"b":0,"a":0,"":0}"#, r#"{"2":0,"10":0,"b":0,"a":0,"":0}"#),
-        (r#"{"b":0,"01":0,"1.5":0,"-1":0,"4294967295":0,"__proto__":{"toJSON":1}}"#, r#"{"b":0,"01":0,"1.5":0,"-1":0,"4294967295":0,"__proto__":{"toJSON":1}}"#),
+        (
+            r#"{"b":0,"01":0,"1.5":0,"-1":0,"4294967295":0,"__proto__":{"toJSON":1}}"#,
+            r#"{"b":0,"01":0,"1.5":0,"-1":0,"4294967295":0,"__proto__":{"toJSON":1}}"#,
+        ),
     ] {
         assert_eq!(compacted(json).as_deref(), Some(printed), "{json}");
     }
@@ -114,9 +141,24 @@ fn what_keeps_its_meaning_is_printed_as_ecmascript_does() {
 #[test]
 fn what_ecmascript_would_change_is_not_printed() {
     for json in [
-        "9007199254740993", "-9007199254740993", "12345678901234567168", "9007199254740993.0", "9007199254740993e0", "9007199254740992.5",
-        "1e400", "-1E400", "1e-400", "1e-99999999999999999999", "1e99999999999999999999", "[9223372036854775807]",
-        r#"{"a":1,"a":1}"#, r#"{"a":1,"\u0061":2}"#, r#"{"b":0,"1":0}"#, r#"{"10":0,"9":0}"#, r#"{"a":0,"4294967294":0}"#, r#"{"x":{"1":0,"0":0}}"#,
+        "9007199254740993",
+        "-9007199254740993",
+        "12345678901234567168",
+        "9007199254740993.0",
+        "9007199254740993e0",
+        "9007199254740992.5",
+        "1e400",
+        "-1E400",
+        "1e-400",
+        "1e-99999999999999999999",
+        "1e99999999999999999999",
+        "[9223372036854775807]",
+        r#"{"a":1,"a":1}"#,
+        r#"{"a":1,"\u0061":2}"#,
+        r#"{"b":0,"1":0}"#,
+        r#"{"10":0,"9":0}"#,
+        r#"{"a":0,"4294967294":0}"#,
+        r#"{"x":{"1":0,"0":0}}"#,
     ] {
         assert_eq!(compacted(json), None, "{json}");
     }
@@ -150,7 +192,13 @@ fn rule_34_the_limit_counts_the_rendered_body() {
     assert_eq!(error, "the payload has 65537 bytes; the contract `bitbybit` allows 65536");
     assert!(matches!(rendered("generic", "a.b", &text(262_144)), Err(RenderError::TooLarge { .. })));
     // White space that is not sent does not count.
-    assert_eq!(rendered("generic", "a.b", &" ".repeat(300_000).replacen(' ', "1", 1)).expect("small once compact").data_range.len(), 1);
+    assert_eq!(
+        rendered("generic", "a.b", &" ".repeat(300_000).replacen(' ', "1", 1))
+            .expect("small once compact")
+            .data_range
+            .len(),
+        1
+    );
 }
 
 #[test]

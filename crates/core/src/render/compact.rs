@@ -60,7 +60,8 @@ impl Printer<'_> {
 
     fn number(&mut self) -> Option<()> {
         let rest = &self.json[self.at..];
-        let end = rest.find(|letter: char| !matches!(letter, '0'..='9' | '-' | '+' | '.' | 'e' | 'E')).unwrap_or(rest.len());
+        let end =
+            rest.find(|letter: char| !matches!(letter, '0'..='9' | '-' | '+' | '.' | 'e' | 'E')).unwrap_or(rest.len());
         self.at += end;
         number::reprint(&rest[..end], &mut self.out)
     }

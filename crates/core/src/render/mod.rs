@@ -63,12 +63,18 @@ pub fn render(
     let json = serde_json::from_slice::<&RawValue>(data).map_err(RenderError::NotJson)?;
     let data = Data::new(contract.body().format(), json, data);
     let rendered = match contract.body().shape() {
-        BodyShape::Bare => Rendered { data_range: 0..data.bytes.len(), body: data.bytes, raw_fallback: data.raw_fallback },
+        BodyShape::Bare => {
+            Rendered { data_range: 0..data.bytes.len(), body: data.bytes, raw_fallback: data.raw_fallback }
+        }
         BodyShape::Envelope(fields) => envelope(fields, event_id, event_type, occurred_at, &data)?,
     };
     let bytes_max = contract.limits().payload_bytes;
     if rendered.body.len() > bytes_max {
-        return Err(RenderError::TooLarge { contract: contract.name().to_string(), bytes: rendered.body.len(), bytes_max });
+        return Err(RenderError::TooLarge {
+            contract: contract.name().to_string(),
+            bytes: rendered.body.len(),
+            bytes_max,
+        });
     }
     Ok(rendered)
 }

@@ -71,7 +71,8 @@ fn json() -> impl Strategy<Value = String> {
     let word = proptest::sample::select(vec!["true", "false", "null"]).prop_map(str::to_owned);
     let leaf = prop_oneof![word, number(), string()];
     leaf.prop_recursive(5, 24, 4, |inner| {
-        let spaced = (space(), inner, space()).prop_map(|(before, value, after)| format!("{before}{value}{after}")).boxed();
+        let spaced =
+            (space(), inner, space()).prop_map(|(before, value, after)| format!("{before}{value}{after}")).boxed();
         let entry = (space(), key(), space(), spaced.clone())
             .prop_map(|(before, key, after, value)| format!("{before}{key}{after}:{value}"));
         prop_oneof![
@@ -90,8 +91,9 @@ fn json() -> impl Strategy<Value = String> {
 #[test]
 fn what_is_printed_is_what_node_prints() {
     let mut runner = TestRunner::deterministic();
-    let texts: Vec<String> =
-        (0..TEXTS).map(|_| json().new_tree(&mut runner).expect("the strategy rejects next to nothing").current()).collect();
+    let texts: Vec<String> = (0..TEXTS)
+        .map(|_| json().new_tree(&mut runner).expect("the strategy rejects next to nothing").current())
+        .collect();
     let mut printed = 0;
     for (text, expected) in texts.iter().zip(node(&texts)) {
         serde_json::from_str::<&serde_json::value::RawValue>(text).expect("the strategy makes JSON");

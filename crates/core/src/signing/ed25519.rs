@@ -83,10 +83,11 @@ impl FromStr for PublicKey {
 
     fn from_str(text: &str) -> Result<Self, SecretError> {
         let point = decode::<32>(text, PUBLIC_PREFIX);
-        point
-            .and_then(|point| VerifyingKey::from_bytes(&point).ok())
-            .map(Self)
-            .ok_or(SecretError::Ed25519 { kind: "public key", prefix: PUBLIC_PREFIX, bytes: 32 })
+        point.and_then(|point| VerifyingKey::from_bytes(&point).ok()).map(Self).ok_or(SecretError::Ed25519 {
+            kind: "public key",
+            prefix: PUBLIC_PREFIX,
+            bytes: 32,
+        })
     }
 }
 

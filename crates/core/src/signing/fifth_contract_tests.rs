@@ -79,14 +79,20 @@ fn a_fifth_provider_is_a_fifth_file() {
     let headers = signer.headers(&message);
     let sent: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, value.as_ref())).collect();
     let agent = concat!("Acme/", env!("CARGO_PKG_VERSION"), " (hooks)");
-    assert_eq!(sent, [
-        ("Content-Type", "application/vnd.acme+json"),
-        ("User-Agent", agent),
-        ("X-Acme-Api", "2026-01"),
-        ("X-Acme-Id", "evt_1"),
-        // Computed with Python's hmac module.
-        ("X-Acme-Auth", "at=1768480200;|sig=<nQuy/K62dvVPtZNKRqXQYETMG2R2WCyEVf+H55D+4hE=>|sig=<NK5XqfGfcKS+j+Vied+XyjXMmOO0HbDuQKhMT9XmhhA=>"),
-    ]);
+    assert_eq!(
+        sent,
+        [
+            ("Content-Type", "application/vnd.acme+json"),
+            ("User-Agent", agent),
+            ("X-Acme-Api", "2026-01"),
+            ("X-Acme-Id", "evt_1"),
+            // Computed with Python's hmac module.
+            (
+                "X-Acme-Auth",
+                "at=1768480200;|sig=<nQuy/K62dvVPtZNKRqXQYETMG2R2WCyEVf+H55D+4hE=>|sig=<NK5XqfGfcKS+j+Vied+XyjXMmOO0HbDuQKhMT9XmhhA=>"
+            ),
+        ]
+    );
 
     let lookup = |name: &str| sent.iter().find(|(sent, _)| *sent == name).map(|(_, value)| *value);
     for secret in [old, new] {

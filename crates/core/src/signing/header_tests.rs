@@ -69,14 +69,17 @@ fn assert_names(sent: &Sent, names: &[&str]) {
 fn bitbybit_keeps_the_events_time_and_signs_at_the_attempts() {
     let contract = contract("bitbybit");
     let sent = send(&contract, &SecretPair::new(Secret::new("s3cret")));
-    assert_names(&sent, &[
-        "Content-Type",
-        "User-Agent",
-        "X-BitByBit-Webhook-Id",
-        "X-BitByBit-Webhook-Event",
-        "X-BitByBit-Webhook-Timestamp",
-        "X-BitByBit-Webhook-Signature",
-    ]);
+    assert_names(
+        &sent,
+        &[
+            "Content-Type",
+            "User-Agent",
+            "X-BitByBit-Webhook-Id",
+            "X-BitByBit-Webhook-Event",
+            "X-BitByBit-Webhook-Timestamp",
+            "X-BitByBit-Webhook-Signature",
+        ],
+    );
     assert_eq!(sent.get("Content-Type"), Some("application/json"));
     assert_eq!(sent.get("User-Agent"), Some("BitByBit-Webhooks/1.0"));
     assert_eq!(sent.get("X-BitByBit-Webhook-Id"), Some("evt_01jb3h2k9fe8yaw3cvj6s5n7qt"));
@@ -91,7 +94,10 @@ fn eightbit_carries_the_attempts_time_unsigned() {
     let sent = send(&contract("eightbit"), &SecretPair::new(Secret::new("s3cret")));
     assert_names(&sent, &["Content-Type", "User-Agent", "X-8bit-Event-Id", "X-8bit-Timestamp", "X-8bit-Signature-256"]);
     assert_eq!(sent.get("X-8bit-Timestamp"), Some("1700007200"));
-    assert_eq!(sent.get("X-8bit-Signature-256"), Some("sha256=233d6e99cc3e50dc579b68f4195626b82b742f5d278225ee9b0c0ab08f4c0127"));
+    assert_eq!(
+        sent.get("X-8bit-Signature-256"),
+        Some("sha256=233d6e99cc3e50dc579b68f4195626b82b742f5d278225ee9b0c0ab08f4c0127")
+    );
 }
 
 #[test]
@@ -99,7 +105,10 @@ fn generic_sends_the_bare_signature() {
     let sent = send(&contract("generic"), &SecretPair::new(Secret::new("s3cret")));
     assert_names(&sent, &["Content-Type", "User-Agent", "X-Webhook-Signature"]);
     assert_eq!(sent.get("User-Agent"), Some(concat!("Whimbrel/", env!("CARGO_PKG_VERSION"))));
-    assert_eq!(sent.get("X-Webhook-Signature"), Some("233d6e99cc3e50dc579b68f4195626b82b742f5d278225ee9b0c0ab08f4c0127"));
+    assert_eq!(
+        sent.get("X-Webhook-Signature"),
+        Some("233d6e99cc3e50dc579b68f4195626b82b742f5d278225ee9b0c0ab08f4c0127")
+    );
 }
 
 #[test]
@@ -131,7 +140,8 @@ fn during_a_rotation_both_secrets_verify_and_afterwards_only_the_new_one() {
         assert_eq!(during.verify(contract, Keys::Secrets(&old), BODY), Ok(()), "{}", contract.name());
         assert_eq!(during.verify(contract, Keys::Secrets(&new), BODY), Ok(()));
 
-        let ended = SecretPair { previous: Some((secret(contract, 1), Timestamp::from_secs(ATTEMPT_AT))), ..rotated(contract) };
+        let ended =
+            SecretPair { previous: Some((secret(contract, 1), Timestamp::from_secs(ATTEMPT_AT))), ..rotated(contract) };
         let after = send(contract, &ended);
         assert!(after.verify(contract, Keys::Secrets(&old), BODY).is_err(), "{}", contract.name());
         assert_eq!(after.verify(contract, Keys::Secrets(&new), BODY), Ok(()));
@@ -152,7 +162,8 @@ fn where_the_old_signature_stands() {
     assert_eq!(sent("bitbybit").get("X-BitByBit-Webhook-Signature"), Some(expected.as_str()));
     let expected = format!("{} {}", alone("standard", 2), alone("standard", 1));
     assert_eq!(sent("standard").get("webhook-signature"), Some(expected.as_str()));
-    for (name, previous) in [("eightbit", "X-8bit-Signature-256-Previous"), ("generic", "X-Webhook-Signature-Previous")] {
+    for (name, previous) in [("eightbit", "X-8bit-Signature-256-Previous"), ("generic", "X-Webhook-Signature-Previous")]
+    {
         let contract = contract(name);
         assert_eq!(sent(name).get(contract.signature().header()), Some(alone(name, 2).as_str()));
         assert_eq!(sent(name).get(previous), Some(alone(name, 1).as_str()));
@@ -180,7 +191,10 @@ fn a_contract_without_ed25519_ignores_the_key() {
     let key = SigningKey::from_seed(&[5; 32]);
     let secrets = SecretPair { signing_key: Some(key.clone()), ..SecretPair::new(Secret::new("s3cret")) };
     let sent = send(&contract, &secrets);
-    assert_eq!(sent.get("X-Webhook-Signature"), Some("233d6e99cc3e50dc579b68f4195626b82b742f5d278225ee9b0c0ab08f4c0127"));
+    assert_eq!(
+        sent.get("X-Webhook-Signature"),
+        Some("233d6e99cc3e50dc579b68f4195626b82b742f5d278225ee9b0c0ab08f4c0127")
+    );
     let error = sent.verify(&contract, Keys::Public(&key.public()), BODY);
     assert_eq!(error, Err(VerifyError::NoEd25519("generic".to_owned())));
 }

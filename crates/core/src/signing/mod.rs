@@ -46,7 +46,12 @@ fn keyed(contract: &Contract, secret: &Secret) -> Result<HmacSha256, SecretError
 }
 
 /// The signed content, piece by piece, none of it copied.
-fn pieces<'a>(contract: &'a Contract, id: &'a str, timestamp: &'a str, body: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+fn pieces<'a>(
+    contract: &'a Contract,
+    id: &'a str,
+    timestamp: &'a str,
+    body: &'a [u8],
+) -> impl Iterator<Item = &'a [u8]> {
     contract.signature().content().iter().map(move |piece| match piece {
         Piece::Literal(text) => text.as_bytes(),
         Piece::Id => id.as_bytes(),

@@ -36,10 +36,8 @@ fn standard_webhooks() {
 #[test]
 fn standard_webhooks_ed25519() {
     let key = "whsk_6Xb/dCcHpPea21PS1N9VY/NZW723CEc77N4rJCubMbfVKIDij2HKpMKkioLlX0dRqSKJp4AJ6p9lMicMFs6Kvg==";
-    let secrets = SecretPair {
-        signing_key: Some(key.parse().expect("a key")),
-        ..one("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
-    };
+    let secrets =
+        SecretPair { signing_key: Some(key.parse().expect("a key")), ..one("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw") };
     let value = sign("standard", &secrets, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, r#"{"test": 2432232314}"#);
     assert_eq!(
         value,

@@ -36,7 +36,9 @@ pub enum VerifyError {
         expected: &'static str,
     },
     /// Signed too long ago.
-    #[error("the timestamp in `{header}` is {by_secs} s old, {tolerance_secs} s are allowed; was the request replayed, or is a clock wrong?")]
+    #[error(
+        "the timestamp in `{header}` is {by_secs} s old, {tolerance_secs} s are allowed; was the request replayed, or is a clock wrong?"
+    )]
     TooOld {
         /// Where the timestamp stands.
         header: String,
@@ -56,7 +58,9 @@ pub enum VerifyError {
         tolerance_secs: u64,
     },
     /// The signature is another secret's or another body's.
-    #[error("no signature in `{header}` matches: another secret, or the body or a signed header was changed on the way")]
+    #[error(
+        "no signature in `{header}` matches: another secret, or the body or a signed header was changed on the way"
+    )]
     Mismatch {
         /// The signature header.
         header: String,
@@ -127,8 +131,9 @@ fn signed_timestamp<'c, 'a: 'c>(
 
 fn check_age(header: &str, text: &str, now: Timestamp, tolerance: Duration) -> Result<(), VerifyError> {
     let header = || header.to_owned();
-    let at: i64 =
-        text.parse().map_err(|_| VerifyError::MalformedHeader { header: header(), expected: "a timestamp in Unix seconds" })?;
+    let at: i64 = text
+        .parse()
+        .map_err(|_| VerifyError::MalformedHeader { header: header(), expected: "a timestamp in Unix seconds" })?;
     let age = now.as_secs().saturating_sub(at);
     let tolerance_secs = tolerance.as_secs();
     if age.unsigned_abs() <= tolerance_secs {
@@ -172,7 +177,8 @@ fn matches_public<'p, I: Iterator<Item = &'p [u8]>>(
     value: &str,
     content: impl Fn() -> I,
 ) -> Result<bool, VerifyError> {
-    let item = contract.signature().ed25519_item().ok_or_else(|| VerifyError::NoEd25519(contract.name().to_string()))?;
+    let item =
+        contract.signature().ed25519_item().ok_or_else(|| VerifyError::NoEd25519(contract.name().to_string()))?;
     let message: Vec<u8> = content().flatten().copied().collect();
     Ok(parts(contract, value).into_iter().filter_map(|part| item.read(part)).any(|text| key.verifies(&message, text)))
 }

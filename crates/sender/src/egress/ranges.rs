@@ -18,7 +18,13 @@ fn special_v4(address: Ipv4Addr) -> bool {
     // Protocol assignments, documentation, AS112, AMT, 6to4 relays.
     let assigned = matches!(
         (a, b, c),
-        (192, 0, 0 | 2) | (192, 31, 196) | (192, 52, 193) | (192, 88, 99) | (192, 175, 48) | (198, 51, 100) | (203, 0, 113)
+        (192, 0, 0 | 2)
+            | (192, 31, 196)
+            | (192, 52, 193)
+            | (192, 88, 99)
+            | (192, 175, 48)
+            | (198, 51, 100)
+            | (203, 0, 113)
     );
     // Multicast, reserved, broadcast.
     private || shared || assigned || a >= 224

@@ -34,9 +34,7 @@ async fn main() -> Result<ExitCode> {
         Some(program) => {
             let mut child = Command::new(&program);
             child.args(command).envs(started.variables());
-            let child = child
-                .spawn()
-                .with_context(|| format!("cannot run {}", program.display()))?;
+            let child = child.spawn().with_context(|| format!("cannot run {}", program.display()))?;
             run(child, &mut stop).await
         }
         None => serve(&started, &mut stop).await,
@@ -63,21 +61,14 @@ async fn start() -> Result<Started> {
     Ok(Started { postgres, broker })
 }
 
-async fn unless_named<T>(
-    variable: &str,
-    what: &str,
-    start: impl Future<Output = Result<T>>,
-) -> Result<Option<T>> {
+async fn unless_named<T>(variable: &str, what: &str, start: impl Future<Output = Result<T>>) -> Result<Option<T>> {
     if std::env::var_os(variable).is_some() {
         eprintln!("services: {what} as named by {variable}");
         return Ok(None);
     }
     let begin = Instant::now();
     let server = start.await?;
-    eprintln!(
-        "services: {what} up in {:.1} s",
-        begin.elapsed().as_secs_f32()
-    );
+    eprintln!("services: {what} up in {:.1} s", begin.elapsed().as_secs_f32());
     Ok(Some(server))
 }
 
@@ -98,11 +89,7 @@ async fn run(mut child: tokio::process::Child, stop: &mut Stop) -> Result<ExitCo
 
 async fn serve(started: &Started, stop: &mut Stop) -> Result<ExitCode> {
     let mut exports = String::new();
-    for (name, value) in started
-        .variables()
-        .into_iter()
-        .chain(started.settings().await?)
-    {
+    for (name, value) in started.variables().into_iter().chain(started.settings().await?) {
         writeln!(exports, "export {name}='{value}'")?;
     }
     match std::env::var("SERVICES_ENV") {
@@ -121,10 +108,7 @@ impl Started {
         }
         if let Some(broker) = &self.broker {
             variables.push(("TEST_AMQP_URL", broker.amqp_url("/")));
-            variables.push((
-                "TEST_AMQP_MANAGEMENT_URL",
-                broker.management_url().to_owned(),
-            ));
+            variables.push(("TEST_AMQP_MANAGEMENT_URL", broker.management_url().to_owned()));
         }
         variables
     }
@@ -133,10 +117,7 @@ impl Started {
     async fn settings(&self) -> Result<Vec<(&'static str, String)>> {
         let mut settings = vec![];
         if let Some(postgres) = &self.postgres {
-            settings.push((
-                "WHIMBREL_DATABASE_URL",
-                postgres.create_database("whimbrel").await?,
-            ));
+            settings.push(("WHIMBREL_DATABASE_URL", postgres.create_database("whimbrel").await?));
         }
         if let Some(broker) = &self.broker {
             settings.push(("WHIMBREL_AMQP_URL", broker.amqp_url("/")));
@@ -166,8 +147,6 @@ impl Stop {
 /// As a shell would: 128 + the signal for a command that a signal ended.
 fn exit_code(status: ExitStatus) -> ExitCode {
     use std::os::unix::process::ExitStatusExt;
-    let code = status
-        .code()
-        .unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
+    let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
     u8::try_from(code).unwrap_or(1).into()
 }

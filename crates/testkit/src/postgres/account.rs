@@ -15,21 +15,11 @@ pub(super) fn privileges(dir: &Path) -> Result<Vec<String>> {
     if !getuid().is_root() {
         return Ok(vec![]);
     }
-    let (uid, gid) = account("postgres")
-        .or_else(|| account("nobody"))
-        .context("no account to run PostgreSQL as")?;
-    chown(dir, Some(uid), Some(gid))
-        .with_context(|| format!("cannot give {} away", dir.display()))?;
-    let mut options = vec![
-        format!("--reuid={uid}"),
-        format!("--regid={gid}"),
-        "--clear-groups".to_owned(),
-    ];
+    let (uid, gid) = account("postgres").or_else(|| account("nobody")).context("no account to run PostgreSQL as")?;
+    chown(dir, Some(uid), Some(gid)).with_context(|| format!("cannot give {} away", dir.display()))?;
+    let mut options = vec![format!("--reuid={uid}"), format!("--regid={gid}"), "--clear-groups".to_owned()];
     if !is_reachable(dir)? {
-        options.extend([
-            "--inh-caps=+dac_override".to_owned(),
-            "--ambient-caps=+dac_override".to_owned(),
-        ]);
+        options.extend(["--inh-caps=+dac_override".to_owned(), "--ambient-caps=+dac_override".to_owned()]);
     }
     Ok(options)
 }
@@ -37,9 +27,7 @@ pub(super) fn privileges(dir: &Path) -> Result<Vec<String>> {
 /// The user and group id of an account.
 fn account(name: &str) -> Option<(u32, u32)> {
     let accounts = fs::read_to_string("/etc/passwd").ok()?;
-    let line = accounts
-        .lines()
-        .find(|line| line.split(':').next() == Some(name))?;
+    let line = accounts.lines().find(|line| line.split(':').next() == Some(name))?;
     let mut ids = line.split(':').skip(2).map_while(|id| id.parse().ok());
     Some((ids.next()?, ids.next()?))
 }

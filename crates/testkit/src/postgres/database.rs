@@ -31,11 +31,7 @@ pub async fn database() -> Result<Database> {
     let name = unique("test");
     psql(&maintenance_url, &format!("CREATE DATABASE {name}")).await?;
     let url = with_database(&maintenance_url, &name)?;
-    Ok(Database {
-        url,
-        maintenance_url,
-        name,
-    })
+    Ok(Database { url, maintenance_url, name })
 }
 
 /// Runs `sql` against `url` with `psql` and gives what it prints: one line a row, `|` between columns.
@@ -46,14 +42,9 @@ pub async fn psql(url: &str, sql: &str) -> Result<String> {
     let mut psql = Command::from(psql_command(url, sql)?);
     let output = psql.output().await.context("cannot run psql")?;
     if !output.status.success() {
-        bail!(
-            "psql failed: {}",
-            String::from_utf8_lossy(&output.stderr).trim()
-        );
+        bail!("psql failed: {}", String::from_utf8_lossy(&output.stderr).trim());
     }
-    Ok(String::from_utf8_lossy(&output.stdout)
-        .trim_end()
-        .to_owned())
+    Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
 }
 
 impl Database {
@@ -74,23 +65,9 @@ impl Drop for Database {
 }
 
 fn psql_command(url: &str, sql: &str) -> Result<std::process::Command> {
-    let psql = find_program("psql", &[])
-        .map_or_else(|| find_programs().map(|dir| dir.join("psql")), Ok)?;
+    let psql = find_program("psql", &[]).map_or_else(|| find_programs().map(|dir| dir.join("psql")), Ok)?;
     let mut command = std::process::Command::new(psql);
-    command
-        .args([
-            "-X",
-            "-q",
-            "-A",
-            "-t",
-            "-v",
-            "ON_ERROR_STOP=1",
-            "-d",
-            url,
-            "-c",
-            sql,
-        ])
-        .stdin(Stdio::null());
+    command.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", url, "-c", sql]).stdin(Stdio::null());
     Ok(command)
 }
 
@@ -107,15 +84,9 @@ mod tests {
     #[tokio::test]
     async fn every_test_gets_a_database_of_its_own() -> Result<()> {
         let (one, other) = (database().await?, database().await?);
-        psql(
-            one.url(),
-            "CREATE TABLE t (x int); INSERT INTO t VALUES (1), (2)",
-        )
-        .await?;
+        psql(one.url(), "CREATE TABLE t (x int); INSERT INTO t VALUES (1), (2)").await?;
         assert_eq!(psql(one.url(), "SELECT x FROM t ORDER BY x").await?, "1\n2");
-        let error = psql(other.url(), "SELECT x FROM t")
-            .await
-            .expect_err("no such table there");
+        let error = psql(other.url(), "SELECT x FROM t").await.expect_err("no such table there");
         assert!(error.to_string().contains("does not exist"), "{error}");
         Ok(())
     }

@@ -47,13 +47,7 @@ impl Postgres {
         let programs = find_programs()?;
         let home = Home::create("postgres")?;
         let privileges = privileges(home.path())?;
-        let mut server = Self {
-            port: ports::free(),
-            programs,
-            privileges,
-            postmaster: None,
-            home,
-        };
+        let mut server = Self { port: ports::free(), programs, privileges, postmaster: None, home };
         server.init().await?;
         server.start_again().await?;
         Ok(server)
@@ -69,11 +63,7 @@ impl Postgres {
     /// # Errors
     /// When the server is down or has a database of that name.
     pub async fn create_database(&self, name: &str) -> Result<String> {
-        psql(
-            &self.url("postgres"),
-            &format!("CREATE DATABASE \"{name}\""),
-        )
-        .await?;
+        psql(&self.url("postgres"), &format!("CREATE DATABASE \"{name}\"")).await?;
         Ok(self.url(name))
     }
 
@@ -104,17 +94,11 @@ impl Postgres {
     pub async fn start_again(&mut self) -> Result<()> {
         self.stop().await;
         let mut command = self.command("postgres");
-        command
-            .arg("-D")
-            .arg(self.data())
-            .args(["-p", &self.port.to_string()]);
+        command.arg("-D").arg(self.data()).args(["-p", &self.port.to_string()]);
         for setting in SETTINGS {
             command.args(["-c", setting]);
         }
-        let log = fs::File::options()
-            .create(true)
-            .append(true)
-            .open(self.home.join(LOG))?;
+        let log = fs::File::options().create(true).append(true).open(self.home.join(LOG))?;
         command.stdout(log.try_clone()?).stderr(log);
         let postmaster = Child::spawn(command, None)?;
         self.await_ready(&postmaster).await?;
@@ -125,25 +109,11 @@ impl Postgres {
     async fn init(&self) -> Result<()> {
         let mut command = self.command("initdb");
         command.arg("-D").arg(self.data());
-        command.args([
-            "-U",
-            "postgres",
-            "-A",
-            "trust",
-            "-E",
-            "UTF8",
-            "--locale=C",
-            "--no-sync",
-            "--no-instructions",
-        ]);
+        command.args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync", "--no-instructions"]);
         let log = fs::File::create(self.home.join(LOG))?;
         command.stdout(log.try_clone()?).stderr(log);
         let status = Child::spawn(command, None)?.exited().await;
-        if status.success() {
-            Ok(())
-        } else {
-            Err(self.explain(&format!("initdb failed with {status}")))
-        }
+        if status.success() { Ok(()) } else { Err(self.explain(&format!("initdb failed with {status}"))) }
     }
 
     async fn await_ready(&self, postmaster: &Child) -> Result<()> {
@@ -158,10 +128,7 @@ impl Postgres {
     async fn answers(&self) -> bool {
         let mut pg_isready = Command::new(self.programs.join("pg_isready"));
         pg_isready.args(["-q", "-h", "127.0.0.1", "-p", &self.port.to_string()]);
-        pg_isready
-            .status()
-            .await
-            .is_ok_and(|status| status.success())
+        pg_isready.status().await.is_ok_and(|status| status.success())
     }
 
     fn command(&self, program: &str) -> std::process::Command {
@@ -182,9 +149,7 @@ impl Postgres {
 fn children_of(parent: i32) -> Vec<Pid> {
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
     let ids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    ids.filter(|id| parent_of(*id) == Some(parent))
-        .filter_map(Pid::from_raw)
-        .collect()
+    ids.filter(|id| parent_of(*id) == Some(parent)).filter_map(Pid::from_raw).collect()
 }
 
 /// The fourth field of `/proc/ID/stat`; the second, the name in brackets, may contain spaces.
@@ -202,13 +167,9 @@ pub(super) fn find_programs() -> Result<PathBuf> {
         versions("/usr/local/opt", "bin"),
     ];
     let initdb = find_program("initdb", &places.concat());
-    let initdb =
-        initdb.context("PostgreSQL's server programs are missing: run deploy/dev/install")?;
+    let initdb = initdb.context("PostgreSQL's server programs are missing: run deploy/dev/install")?;
     let initdb = fs::canonicalize(initdb)?;
-    Ok(initdb
-        .parent()
-        .context("initdb lies in no directory")?
-        .to_owned())
+    Ok(initdb.parent().context("initdb lies in no directory")?.to_owned())
 }
 
 #[cfg(test)]

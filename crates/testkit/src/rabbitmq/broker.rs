@@ -51,33 +51,17 @@ impl Broker {
         let home = Home::create("rabbitmq")?;
         let ports = Ports::choose();
         write_configuration(&home, ports)?;
-        let management = Management::new(
-            &format!("http://127.0.0.1:{}", ports.management),
-            "guest",
-            "guest",
-        )?;
+        let management = Management::new(&format!("http://127.0.0.1:{}", ports.management), "guest", "guest")?;
         let epmd = start_epmd(&home, ports.epmd)?;
         let node = format!("{}@localhost", unique("whimbrel"));
-        let mut broker = Self {
-            node,
-            ports,
-            scripts,
-            management,
-            server: None,
-            _epmd: epmd,
-            home,
-        };
+        let mut broker = Self { node, ports, scripts, management, server: None, _epmd: epmd, home };
         broker.start_again().await?;
         Ok(broker)
     }
 
     /// `amqp://…` of `vhost` for the administrator. `/` exists from the start.
     pub fn amqp_url(&self, vhost: &str) -> String {
-        format!(
-            "amqp://guest:guest@127.0.0.1:{}/{}",
-            self.ports.amqp,
-            vhost.replace('/', "%2f")
-        )
+        format!("amqp://guest:guest@127.0.0.1:{}/{}", self.ports.amqp, vhost.replace('/', "%2f"))
     }
 
     /// `http://…` of the management API and its pages.
@@ -109,18 +93,12 @@ impl Broker {
     pub async fn settle(&self, vhost: &Vhost) -> Result<()> {
         let queues = self.management.queue_totals(vhost.name()).await?;
         let quorum = queues.into_iter().filter(|queue| queue.kind == "quorum");
-        let names: Vec<_> = quorum
-            .map(|queue| format!("{}_{}", vhost.name(), queue.name).into_bytes())
-            .collect();
-        wait::until(
-            "all quorum queues are registered on disk",
-            START_TIMEOUT,
-            async || {
-                let register = self.queue_register();
-                let has = |name: &Vec<u8>| register.windows(name.len()).any(|part| part == name);
-                names.iter().all(has).then_some(())
-            },
-        )
+        let names: Vec<_> = quorum.map(|queue| format!("{}_{}", vhost.name(), queue.name).into_bytes()).collect();
+        wait::until("all quorum queues are registered on disk", START_TIMEOUT, async || {
+            let register = self.queue_register();
+            let has = |name: &Vec<u8>| register.windows(name.len()).any(|part| part == name);
+            names.iter().all(has).then_some(())
+        })
         .await
     }
 
@@ -147,10 +125,7 @@ impl Broker {
         self.stop().await;
         let mut command = child::command(&self.scripts.join("rabbitmq-server"), &[]);
         self.set_environment(&mut command);
-        let log = File::options()
-            .create(true)
-            .append(true)
-            .open(self.home.join(LOG))?;
+        let log = File::options().create(true).append(true).open(self.home.join(LOG))?;
         command.stdout(log.try_clone()?).stderr(log);
         let server = Child::spawn(command, None)?;
         self.await_ready(&server).await?;
@@ -164,8 +139,7 @@ impl Broker {
     /// When `rabbitmqctl` cannot reach the node.
     pub async fn set_memory_alarm(&self, raised: bool) -> Result<()> {
         let watermark = if raised { "0" } else { "0.4" };
-        self.rabbitmqctl(&["set_vm_memory_high_watermark", watermark])
-            .await?;
+        self.rabbitmqctl(&["set_vm_memory_high_watermark", watermark]).await?;
         wait::until("the memory alarm has changed", START_TIMEOUT, async || {
             let alarms = self.management.alarm_is_raised().await;
             alarms.is_ok_and(|alarm| alarm == raised).then_some(())
@@ -180,21 +154,11 @@ impl Broker {
     pub async fn rabbitmqctl(&self, arguments: &[&str]) -> Result<String> {
         let mut command = Command::new(self.scripts.join("rabbitmqctl"));
         self.set_environment(&mut command);
-        let output = tokio::process::Command::from(command)
-            .arg("-q")
-            .args(arguments)
-            .output()
-            .await?;
+        let output = tokio::process::Command::from(command).arg("-q").args(arguments).output().await?;
         if !output.status.success() {
-            bail!(
-                "rabbitmqctl {} failed: {}",
-                arguments.join(" "),
-                String::from_utf8_lossy(&output.stderr).trim()
-            );
+            bail!("rabbitmqctl {} failed: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim());
         }
-        Ok(String::from_utf8_lossy(&output.stdout)
-            .trim_end()
-            .to_owned())
+        Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
     }
 
     async fn await_ready(&self, server: &Child) -> Result<()> {
@@ -207,10 +171,7 @@ impl Broker {
     }
 
     async fn answers(&self) -> bool {
-        TcpStream::connect(("127.0.0.1", self.ports.amqp))
-            .await
-            .is_ok()
-            && self.management.is_ready().await
+        TcpStream::connect(("127.0.0.1", self.ports.amqp)).await.is_ok() && self.management.is_ready().await
     }
 
     /// The bytes of the file in which the node keeps the names of its quorum queues.
@@ -220,12 +181,7 @@ impl Broker {
     }
 
     fn set_environment(&self, command: &mut Command) {
-        let Ports {
-            amqp,
-            distribution,
-            epmd,
-            ..
-        } = self.ports;
+        let Ports { amqp, distribution, epmd, .. } = self.ports;
         command
             .current_dir(self.home.path())
             .env("HOME", self.home.path())
@@ -238,21 +194,12 @@ impl Broker {
             .env("RABBITMQ_MNESIA_BASE", self.home.join("mnesia"))
             .env("RABBITMQ_LOG_BASE", self.home.join("log"))
             .env("RABBITMQ_CONFIG_FILE", self.home.join("rabbitmq.conf"))
-            .env(
-                "RABBITMQ_ADVANCED_CONFIG_FILE",
-                self.home.join("advanced.config"),
-            )
-            .env(
-                "RABBITMQ_ENABLED_PLUGINS_FILE",
-                self.home.join("enabled_plugins"),
-            )
+            .env("RABBITMQ_ADVANCED_CONFIG_FILE", self.home.join("advanced.config"))
+            .env("RABBITMQ_ENABLED_PLUGINS_FILE", self.home.join("enabled_plugins"))
             .env("RABBITMQ_PID_FILE", self.home.join("pid"))
             .env("RABBITMQ_CONF_ENV_FILE", "/dev/null")
             // Schedulers that sleep when idle, and no more of them than the tests can spare.
-            .env(
-                "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS",
-                "+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none",
-            )
+            .env("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", "+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none")
             // The script then becomes the Erlang machine, so that signals reach that itself.
             .env("RUNNING_UNDER_SYSTEMD", "1")
             .env_remove("NOTIFY_SOCKET");
@@ -265,12 +212,7 @@ impl Broker {
 
 impl Ports {
     fn choose() -> Self {
-        Self {
-            amqp: ports::free(),
-            management: ports::free(),
-            distribution: ports::free(),
-            epmd: ports::free(),
-        }
+        Self { amqp: ports::free(), management: ports::free(), distribution: ports::free(), epmd: ports::free() }
     }
 }
 
@@ -323,20 +265,12 @@ mod tests {
     async fn a_private_broker_keeps_messages_over_kill_and_stop() -> Result<()> {
         let mut broker = Broker::start().await?;
         let vhost = broker.create_vhost().await?;
-        vhost
-            .declare_queue("kept", &json!({"x-queue-type": "quorum"}))
-            .await?;
-        vhost
-            .publish("", "kept", &json!({"delivery_mode": 2}), b"first")
-            .await?;
+        vhost.declare_queue("kept", &json!({"x-queue-type": "quorum"})).await?;
+        vhost.publish("", "kept", &json!({"delivery_mode": 2}), b"first").await?;
         broker.settle(&vhost).await?;
 
         broker.kill().await;
-        assert!(
-            TcpStream::connect(("127.0.0.1", broker.ports.amqp))
-                .await
-                .is_err()
-        );
+        assert!(TcpStream::connect(("127.0.0.1", broker.ports.amqp)).await.is_err());
         broker.start_again().await?;
         vhost.wait_for_depth("kept", 1, START_TIMEOUT).await?;
 

@@ -47,41 +47,31 @@ impl Management {
 
     /// Creates the vhost `name` and gives this client's user every right on it.
     pub async fn put_vhost(&self, name: &str) -> Result<()> {
-        self.call(Method::PUT, &["vhosts", name], Some(json!({})))
-            .await?;
-        self.put_permissions(&self.user, name, [".*", ".*", ".*"])
-            .await
+        self.call(Method::PUT, &["vhosts", name], Some(json!({}))).await?;
+        self.put_permissions(&self.user, name, [".*", ".*", ".*"]).await
     }
 
     /// Deletes a vhost with all that is in it, closing its connections.
     pub async fn delete_vhost(&self, name: &str) -> Result<()> {
-        self.call(Method::DELETE, &["vhosts", name], None)
-            .await
-            .map(drop)
+        self.call(Method::DELETE, &["vhosts", name], None).await.map(drop)
     }
 
     /// Creates or changes a user. `tags` are separated by commas: `""`, `"monitoring"`, `"administrator"`, ….
     pub async fn put_user(&self, name: &str, password: &str, tags: &str) -> Result<()> {
         let user = json!({"password": password, "tags": tags});
-        self.call(Method::PUT, &["users", name], Some(user))
-            .await
-            .map(drop)
+        self.call(Method::PUT, &["users", name], Some(user)).await.map(drop)
     }
 
     /// Deletes a user.
     pub async fn delete_user(&self, name: &str) -> Result<()> {
-        self.call(Method::DELETE, &["users", name], None)
-            .await
-            .map(drop)
+        self.call(Method::DELETE, &["users", name], None).await.map(drop)
     }
 
     /// Gives `user` the rights to configure, write and read, each a regular expression over names.
     pub async fn put_permissions(&self, user: &str, vhost: &str, rights: [&str; 3]) -> Result<()> {
         let [configure, write, read] = rights;
         let rights = json!({"configure": configure, "write": write, "read": read});
-        self.call(Method::PUT, &["permissions", vhost, user], Some(rights))
-            .await
-            .map(drop)
+        self.call(Method::PUT, &["permissions", vhost, user], Some(rights)).await.map(drop)
     }
 
     /// The names and lengths of the queues of `vhost`.
@@ -118,21 +108,13 @@ impl Management {
     ///
     /// # Errors
     /// When the API cannot be reached or answers anything but a 2xx status; the message holds its reason.
-    pub async fn call(
-        &self,
-        method: Method,
-        segments: &[&str],
-        body: Option<Value>,
-    ) -> Result<Value> {
+    pub async fn call(&self, method: Method, segments: &[&str], body: Option<Value>) -> Result<Value> {
         self.execute(method, self.endpoint(segments)?, body).await
     }
 
     /// The same client without the connections of this one, which belong to the runtime that opened them.
     pub(super) fn with_connections_of_its_own(&self) -> Self {
-        Self {
-            http: crate::http::client(),
-            ..self.clone()
-        }
+        Self { http: crate::http::client(), ..self.clone() }
     }
 
     async fn execute(&self, method: Method, url: Url, body: Option<Value>) -> Result<Value> {
@@ -143,40 +125,18 @@ impl Management {
         if !status.is_success() {
             bail!("{what} answered {status}: {text}");
         }
-        if text.is_empty() {
-            Ok(Value::Null)
-        } else {
-            Ok(serde_json::from_str(&text)?)
-        }
+        if text.is_empty() { Ok(Value::Null) } else { Ok(serde_json::from_str(&text)?) }
     }
 
-    async fn send(
-        &self,
-        method: Method,
-        url: Url,
-        body: Option<Value>,
-    ) -> Result<reqwest::Response> {
-        let request = self
-            .http
-            .request(method, url)
-            .basic_auth(&self.user, Some(&self.password));
-        let request = if let Some(body) = body {
-            request.json(&body)
-        } else {
-            request
-        };
-        request
-            .send()
-            .await
-            .with_context(|| format!("cannot reach the management API at {}", self.url))
+    async fn send(&self, method: Method, url: Url, body: Option<Value>) -> Result<reqwest::Response> {
+        let request = self.http.request(method, url).basic_auth(&self.user, Some(&self.password));
+        let request = if let Some(body) = body { request.json(&body) } else { request };
+        request.send().await.with_context(|| format!("cannot reach the management API at {}", self.url))
     }
 
     fn endpoint(&self, segments: &[&str]) -> Result<Url> {
         let mut url = Url::parse(&self.url)?;
-        let mut path = url
-            .path_segments_mut()
-            .ok()
-            .context("the URL takes no path")?;
+        let mut path = url.path_segments_mut().ok().context("the URL takes no path")?;
         path.pop_if_empty().push("api").extend(segments);
         drop(path);
         Ok(url)

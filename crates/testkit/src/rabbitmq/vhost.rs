@@ -49,16 +49,11 @@ pub struct Message {
 pub async fn vhost() -> Result<Vhost> {
     static OWN: OnceCell<Broker> = OnceCell::const_new();
     let Ok(url) = std::env::var("TEST_AMQP_URL") else {
-        return OWN
-            .get_or_try_init(Broker::start)
-            .await?
-            .create_vhost()
-            .await;
+        return OWN.get_or_try_init(Broker::start).await?.create_vhost().await;
     };
     let amqp = Url::parse(&url).context("TEST_AMQP_URL is no URL")?;
     let host = amqp.host_str().context("TEST_AMQP_URL names no host")?;
-    let management = std::env::var("TEST_AMQP_MANAGEMENT_URL")
-        .unwrap_or_else(|_| format!("http://{host}:15672"));
+    let management = std::env::var("TEST_AMQP_MANAGEMENT_URL").unwrap_or_else(|_| format!("http://{host}:15672"));
     let (user, password) = credentials(&amqp);
     Vhost::create(Management::new(&management, user, password)?, &url).await
 }
@@ -70,12 +65,7 @@ impl Vhost {
         management.put_vhost(&name).await?;
         let mut amqp = Url::parse(amqp_url)?;
         amqp.set_path(&name);
-        Ok(Self {
-            name,
-            amqp,
-            management,
-            users: Mutex::default(),
-        })
+        Ok(Self { name, amqp, management, users: Mutex::default() })
     }
 
     /// Its name.
@@ -91,9 +81,7 @@ impl Vhost {
     /// `amqp://…` of this virtual host for another user; see [`Vhost::put_user`].
     pub fn amqp_url_as(&self, user: &str, password: &str) -> String {
         let mut url = self.amqp.clone();
-        let replaced = url
-            .set_username(user)
-            .and_then(|()| url.set_password(Some(password)));
+        let replaced = url.set_username(user).and_then(|()| url.set_password(Some(password)));
         replaced.expect("an amqp URL has a host, so it can have a user");
         url.into()
     }
@@ -109,55 +97,32 @@ impl Vhost {
     /// together with this virtual host.
     pub async fn put_user(&self, role: &str, rights: [&str; 3]) -> Result<String> {
         let (user, password) = (unique(role), unique("password"));
-        self.users
-            .lock()
-            .expect("never poisoned")
-            .push(user.clone());
+        self.users.lock().expect("never poisoned").push(user.clone());
         self.management.put_user(&user, &password, "").await?;
-        self.management
-            .put_permissions(&user, &self.name, rights)
-            .await?;
+        self.management.put_permissions(&user, &self.name, rights).await?;
         Ok(self.amqp_url_as(&user, &password))
     }
 
     /// Declares a durable queue with these arguments.
     pub async fn declare_queue(&self, queue: &str, arguments: &Value) -> Result<()> {
         let body = json!({"durable": true, "arguments": arguments});
-        self.call(Method::PUT, &["queues", &self.name, queue], body)
-            .await
-            .map(drop)
+        self.call(Method::PUT, &["queues", &self.name, queue], body).await.map(drop)
     }
 
     /// Publishes a message, as an upstream service would. `properties` by AMQP name, headers under `headers`.
     ///
     /// # Errors
     /// Also when no queue took the message.
-    pub async fn publish(
-        &self,
-        exchange: &str,
-        routing_key: &str,
-        properties: &Value,
-        body: &[u8],
-    ) -> Result<()> {
+    pub async fn publish(&self, exchange: &str, routing_key: &str, properties: &Value, body: &[u8]) -> Result<()> {
         // The API's name for the exchange without one.
-        let exchange = if exchange.is_empty() {
-            "amq.default"
-        } else {
-            exchange
-        };
+        let exchange = if exchange.is_empty() { "amq.default" } else { exchange };
         let message = json!({
             "routing_key": routing_key,
             "properties": properties,
             "payload": data_encoding::BASE64.encode(body),
             "payload_encoding": "base64",
         });
-        let answer = self
-            .call(
-                Method::POST,
-                &["exchanges", &self.name, exchange, "publish"],
-                message,
-            )
-            .await?;
+        let answer = self.call(Method::POST, &["exchanges", &self.name, exchange, "publish"], message).await?;
         if answer["routed"] != json!(true) {
             bail!("no queue took the message published to {exchange} with key {routing_key}");
         }
@@ -167,9 +132,7 @@ impl Vhost {
     /// The first messages of `queue`, which stay in it (marked as redelivered).
     pub async fn peek(&self, queue: &str, count: u32) -> Result<Vec<Message>> {
         let body = json!({"count": count, "ackmode": "ack_requeue_true", "encoding": "auto"});
-        let messages = self
-            .call(Method::POST, &["queues", &self.name, queue, "get"], body)
-            .await?;
+        let messages = self.call(Method::POST, &["queues", &self.name, queue, "get"], body).await?;
         Ok(serde_json::from_value(messages)?)
     }
 
@@ -179,19 +142,13 @@ impl Vhost {
     /// Also when there is no such queue.
     pub async fn depth(&self, queue: &str) -> Result<u64> {
         let depths = self.depths().await?;
-        depths
-            .get(queue)
-            .copied()
-            .with_context(|| format!("there is no queue {queue}, only {depths:?}"))
+        depths.get(queue).copied().with_context(|| format!("there is no queue {queue}, only {depths:?}"))
     }
 
     /// As [`Vhost::depth`], of every queue here by its name.
     pub async fn depths(&self) -> Result<BTreeMap<String, u64>> {
         let queues = self.management.queue_totals(&self.name).await?;
-        Ok(queues
-            .into_iter()
-            .map(|queue| (queue.name, queue.messages))
-            .collect())
+        Ok(queues.into_iter().map(|queue| (queue.name, queue.messages)).collect())
     }
 
     /// Waits until `queue` holds exactly `depth` messages.
@@ -206,14 +163,7 @@ impl Vhost {
 
     /// Empties `queue` of all that no consumer holds.
     pub async fn purge(&self, queue: &str) -> Result<()> {
-        self.management
-            .call(
-                Method::DELETE,
-                &["queues", &self.name, queue, "contents"],
-                None,
-            )
-            .await
-            .map(drop)
+        self.management.call(Method::DELETE, &["queues", &self.name, queue, "contents"], None).await.map(drop)
     }
 
     async fn call(&self, method: Method, segments: &[&str], body: Value) -> Result<Value> {
@@ -223,16 +173,11 @@ impl Vhost {
 
 impl Drop for Vhost {
     fn drop(&mut self) {
-        let (management, name) = (
-            self.management.with_connections_of_its_own(),
-            self.name.clone(),
-        );
+        let (management, name) = (self.management.with_connections_of_its_own(), self.name.clone());
         let users = std::mem::take(&mut *self.users.lock().expect("never poisoned"));
         // On a thread of its own: dropping cannot await, and the test's runtime may be ending.
         let deletion = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()?;
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(async {
                 for user in users {
                     management.delete_user(&user).await?;
@@ -271,9 +216,7 @@ mod tests {
     #[tokio::test]
     async fn messages_are_published_counted_looked_at_and_purged() -> Result<()> {
         let vhost = vhost().await?;
-        vhost
-            .declare_queue("q", &json!({"x-queue-type": "quorum"}))
-            .await?;
+        vhost.declare_queue("q", &json!({"x-queue-type": "quorum"})).await?;
         let properties = json!({"message_id": "m1", "headers": {"tenant": "acme"}});
         vhost.publish("", "q", &properties, b"{\"n\":1}").await?;
         vhost.publish("", "q", &properties, b"\xff\x00").await?;
@@ -282,13 +225,7 @@ mod tests {
         let messages = vhost.peek("q", 2).await?;
         assert_eq!(messages[0].payload, "{\"n\":1}");
         assert_eq!(messages[0].properties["headers"]["tenant"], "acme");
-        assert_eq!(
-            (
-                messages[1].payload.as_str(),
-                messages[1].payload_encoding.as_str()
-            ),
-            ("/wA=", "base64")
-        );
+        assert_eq!((messages[1].payload.as_str(), messages[1].payload_encoding.as_str()), ("/wA=", "base64"));
         vhost.wait_for_depth("q", 2, TIMEOUT).await?;
 
         vhost.purge("q").await?;
@@ -298,10 +235,7 @@ mod tests {
     #[tokio::test]
     async fn a_message_that_no_queue_takes_is_an_error() -> Result<()> {
         let vhost = vhost().await?;
-        let error = vhost
-            .publish("amq.topic", "nowhere", &json!({}), b"")
-            .await
-            .expect_err("unroutable");
+        let error = vhost.publish("amq.topic", "nowhere", &json!({}), b"").await.expect_err("unroutable");
         assert!(error.to_string().contains("amq.topic"), "{error}");
         Ok(())
     }
@@ -311,10 +245,7 @@ mod tests {
         let (kept, dropped) = (vhost().await?, vhost().await?);
         let name = dropped.name().to_owned();
         drop(dropped);
-        let gone = kept
-            .management()
-            .call(Method::GET, &["vhosts", &name], None)
-            .await;
+        let gone = kept.management().call(Method::GET, &["vhosts", &name], None).await;
         assert!(gone.expect_err("deleted").to_string().contains("404"));
         Ok(())
     }
@@ -326,10 +257,7 @@ mod tests {
         assert_eq!(url.path(), format!("/{}", vhost.name()));
         let path = ["permissions", vhost.name(), url.username()];
         let rights = vhost.management().call(Method::GET, &path, None).await?;
-        assert_eq!(
-            (&rights["write"], &rights["read"]),
-            (&json!("^out$"), &json!("^in$"))
-        );
+        assert_eq!((&rights["write"], &rights["read"]), (&json!("^out$"), &json!("^in$")));
         Ok(())
     }
 }

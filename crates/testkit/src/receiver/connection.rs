@@ -26,12 +26,7 @@ struct InFlight<'a>(&'a State);
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     pub(super) fn new(stream: S, number: u64, state: Arc<State>) -> Self {
-        Self {
-            stream,
-            number,
-            buffer: BytesMut::with_capacity(8 * 1024),
-            state,
-        }
+        Self { stream, number, buffer: BytesMut::with_capacity(8 * 1024), state }
     }
 
     /// Answers requests until either side closes the connection.
@@ -57,8 +52,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     async fn next_request(&mut self) -> io::Result<Option<Request>> {
         loop {
             let Ok(taken) = Request::take(&mut self.buffer, self.number) else {
-                self.respond(400, &[], b"the receiver does not understand this request")
-                    .await?;
+                self.respond(400, &[], b"the receiver does not understand this request").await?;
                 return Ok(None);
             };
             if taken.is_some() {
@@ -77,15 +71,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             step = *then;
         }
         match step {
-            Step::Respond {
-                status,
-                headers,
-                body,
-            } => self.respond(status, &headers, &body).await.map(|()| true),
-            Step::Redirect(to) => self
-                .respond(302, &[("Location".to_owned(), to)], b"")
-                .await
-                .map(|()| true),
+            Step::Respond { status, headers, body } => self.respond(status, &headers, &body).await.map(|()| true),
+            Step::Redirect(to) => self.respond(302, &[("Location".to_owned(), to)], b"").await.map(|()| true),
             Step::Hang => self.unless_closed(std::future::pending()).await,
             Step::CloseConnection => Ok(false),
             Step::DripBody { status, every } => self.drip(status, every).await,
@@ -95,12 +82,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    async fn respond(
-        &mut self,
-        status: u16,
-        headers: &[(String, String)],
-        body: &[u8],
-    ) -> io::Result<()> {
+    async fn respond(&mut self, status: u16, headers: &[(String, String)], body: &[u8]) -> io::Result<()> {
         let mut message = head(status);
         for (name, value) in headers {
             let _ = write!(message, "{name}: {value}\r\n");

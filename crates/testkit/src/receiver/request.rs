@@ -38,10 +38,7 @@ impl Request {
 
     /// The value of the first header of that name, in whatever case.
     pub fn header(&self, name: &str) -> Option<&str> {
-        let found = self
-            .headers
-            .iter()
-            .find(|(known, _)| known.eq_ignore_ascii_case(name));
+        let found = self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.as_str())
     }
 
@@ -52,8 +49,7 @@ impl Request {
 
     /// Whether the client asks to close the connection after the answer.
     pub(super) fn closes(&self) -> bool {
-        self.header("connection")
-            .is_some_and(|value| value.eq_ignore_ascii_case("close"))
+        self.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"))
     }
 
     /// Takes one request off the front of `buffer`; `None` when it has not come completely.
@@ -62,8 +58,7 @@ impl Request {
     pub(super) fn take(buffer: &mut BytesMut, connection: u64) -> Result<Option<Self>, Malformed> {
         let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
         let mut head = httparse::Request::new(&mut headers);
-        let httparse::Status::Complete(head_length) = head.parse(buffer).map_err(|_| Malformed)?
-        else {
+        let httparse::Status::Complete(head_length) = head.parse(buffer).map_err(|_| Malformed)? else {
             return Ok(None);
         };
         let mut request = Self::from_head(&head, connection);
@@ -78,10 +73,7 @@ impl Request {
 
     fn from_head(head: &httparse::Request<'_, '_>, connection: u64) -> Self {
         let header = |header: &httparse::Header<'_>| {
-            (
-                header.name.to_owned(),
-                String::from_utf8_lossy(header.value).into_owned(),
-            )
+            (header.name.to_owned(), String::from_utf8_lossy(header.value).into_owned())
         };
         Self {
             method: head.method.unwrap_or_default().to_owned(),
@@ -98,7 +90,6 @@ impl Request {
         if self.header("transfer-encoding").is_some() {
             return Err(Malformed);
         }
-        self.header("content-length")
-            .map_or(Ok(0), |length| length.parse().map_err(|_| Malformed))
+        self.header("content-length").map_or(Ok(0), |length| length.parse().map_err(|_| Malformed))
     }
 }

@@ -51,11 +51,7 @@ impl Step {
 
     /// An answer with a body and no further headers.
     pub fn respond(status: u16, body: impl Into<Bytes>) -> Self {
-        Self::Respond {
-            status,
-            headers: vec![],
-            body: body.into(),
-        }
+        Self::Respond { status, headers: vec![], body: body.into() }
     }
 
     /// This answer with one more header; other steps stay as they are.
@@ -85,11 +81,7 @@ impl Script {
     }
 
     pub(super) fn next_step(&mut self) -> Step {
-        let next = if self.steps.len() > 1 {
-            self.steps.pop_front()
-        } else {
-            self.steps.front().cloned()
-        };
+        let next = if self.steps.len() > 1 { self.steps.pop_front() } else { self.steps.front().cloned() };
         next.expect("a script has at least one step")
     }
 }

@@ -18,7 +18,9 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<ExitCode> {
     };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ring = Arc::new(keys::ring(&config, &*clock)?);
-    let store = PostgresStore::connect(urls.database.expose_secret(), whimbrel_postgres::Options::default(), ring, clock).await?;
+    let store =
+        PostgresStore::connect(urls.database.expose_secret(), whimbrel_postgres::Options::default(), ring, clock)
+            .await?;
     store.migrate().await?;
     println!("the schema is up to date");
     Ok(ExitCode::SUCCESS)

@@ -35,8 +35,9 @@ const OTHERS: [&str; 4] = ["WHIMBREL_URL", "WHIMBREL_KEY", "WHIMBREL_CONFIG", "W
 
 /// The known variables as a source of configuration.
 pub(super) fn source(vars: impl Iterator<Item = (String, String)>) -> Environment {
-    let (known, unknown): (HashMap<_, _>, HashMap<_, _>) =
-        vars.filter(|(name, _)| name.starts_with("WHIMBREL_") && !OTHERS.contains(&name.as_str())).partition(|(name, _)| is_known(name));
+    let (known, unknown): (HashMap<_, _>, HashMap<_, _>) = vars
+        .filter(|(name, _)| name.starts_with("WHIMBREL_") && !OTHERS.contains(&name.as_str()))
+        .partition(|(name, _)| is_known(name));
     for name in unknown.keys() {
         // Telemetry is not up yet: its settings are being read here.
         eprintln!("whimbrel: the variable {name} is not one of Whimbrel's and is ignored");

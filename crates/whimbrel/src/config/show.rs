@@ -27,7 +27,11 @@ impl fmt::Display for Config {
         writeln!(f, "\n[secrets]")?;
         secret(f, "keys", self.secrets.keys.as_ref())?;
         writeln!(f, "\n[sender]\nlive_slots = {}\nslow_slots = {}", self.sender.live_slots, self.sender.slow_slots)?;
-        writeln!(f, "bulk_slots = {}\nendpoint_in_flight = {}", self.sender.bulk_slots, self.sender.endpoint_in_flight)?;
+        writeln!(
+            f,
+            "bulk_slots = {}\nendpoint_in_flight = {}",
+            self.sender.bulk_slots, self.sender.endpoint_in_flight
+        )?;
         writeln!(f, "grace = \"{}\"", humantime::format_duration(self.sender.grace))?;
         let format = match self.log.format {
             LogFormat::Text => "text",

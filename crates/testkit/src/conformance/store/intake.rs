@@ -22,7 +22,10 @@ pub async fn tenant_heads_are_those_that_exist(world: &World) -> Checked {
     let ids: Vec<_> = heads.iter().map(|head| &head.id).collect();
     ensure!(ids == [&acme, &globex], "{ids:?} are the heads");
     ensure!(heads.iter().all(|head| head.contract == contract("standard")), "{heads:?}");
-    ensure!(heads[0].endpoints_version > heads[1].endpoints_version, "an endpoint did not raise the version: {heads:?}");
+    ensure!(
+        heads[0].endpoints_version > heads[1].endpoints_version,
+        "an endpoint did not raise the version: {heads:?}"
+    );
     ensure!(world.store.tenant_heads(&[]).await?.is_empty(), "heads of nobody");
     Ok(())
 }
@@ -106,7 +109,8 @@ pub async fn a_key_twice_in_a_batch_is_fresh_the_first_time(world: &World) -> Ch
     let stored = claim(world, &acme, 9, 7, now);
     world.store.claim(std::slice::from_ref(&stored), now).await?;
 
-    let batch = [(5, 7), (1, 7), (5, 7), (9, 8), (5, 8), (9, 7)].map(|(key, content)| claim(world, &acme, key, content, now));
+    let batch =
+        [(5, 7), (1, 7), (5, 7), (9, 8), (5, 8), (9, 7)].map(|(key, content)| claim(world, &acme, key, content, now));
     let claimed = world.store.claim(&batch, now).await?;
     let expected = [
         Claimed::Fresh,
@@ -253,7 +257,8 @@ pub async fn rule_21_concurrent_accepts_freeze_one_set(world: &World) -> Checked
         let of_event: Vec<_> = pairs.iter().filter(|(fanout, _)| fanout.event.id == event.id).collect();
         let stored = of_event.iter().filter(|(_, accepted)| !accepted.repeated).count();
         ensure!(stored == 1, "{} was stored {stored} times", event.id);
-        let sets: HashSet<_> = of_event.iter().map(|(_, accepted)| accepted.pending.iter().map(|d| d.id).collect::<Vec<_>>()).collect();
+        let sets: HashSet<_> =
+            of_event.iter().map(|(_, accepted)| accepted.pending.iter().map(|d| d.id).collect::<Vec<_>>()).collect();
         ensure!(sets.len() == 1, "the answers differ: {sets:?}");
         ensure!(world.store.deliveries_of_event(&acme, event.id).await?.len() == 1, "more than one set is stored");
     }

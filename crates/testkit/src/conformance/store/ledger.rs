@@ -148,7 +148,8 @@ pub async fn take_waiting_makes_pending_and_says_why(world: &World) -> Checked {
 /// As many as asked for, in the order of their events.
 pub async fn take_waiting_takes_the_oldest_first(world: &World) -> Checked {
     let (_, endpoint) = world.acme().await?;
-    let deliveries = [world.delivery(&endpoint).await?, world.delivery(&endpoint).await?, world.delivery(&endpoint).await?];
+    let deliveries =
+        [world.delivery(&endpoint).await?, world.delivery(&endpoint).await?, world.delivery(&endpoint).await?];
     for place in [2, 0, 1] {
         world.put(Delivery { state: DeliveryState::Waiting(WaitReason::Release), ..deliveries[place] }).await?;
     }

@@ -123,7 +123,10 @@ pub async fn deliveries_are_filtered(world: &World) -> Checked {
         (DeliveryFilter { since: Some(times[2]), ..none.clone() }, vec![0, 1, 2]),
         (DeliveryFilter { until: Some(times[2]), ..none.clone() }, vec![3]),
         (DeliveryFilter { since: Some(times[2]), until: Some(times[0]), ..none.clone() }, vec![1, 2]),
-        (DeliveryFilter { states: vec!["held"], event_type: paid, since: Some(times[3]), until: Some(times[0]) }, vec![2]),
+        (
+            DeliveryFilter { states: vec!["held"], event_type: paid, since: Some(times[3]), until: Some(times[0]) },
+            vec![2],
+        ),
     ];
     for (filter, places) in cases {
         let rows = world.store.deliveries(endpoint.id, &filter, ALL).await?;
@@ -145,7 +148,8 @@ pub async fn a_delivery_comes_with_its_attempts(world: &World) -> Checked {
     let (row, attempts) = world.store.delivery(&acme, delivery.id).await?.context("it was stored")?;
     ensure!(row.delivery == delivery && row.tenant == acme, "{row:?}");
     ensure!(row.event_type.as_str() == "order.created", "{row:?}");
-    let expected: Vec<_> = [1, 2, 0].into_iter().filter_map(|place: usize| Outcome::attempt_row(&outcomes[place])).collect();
+    let expected: Vec<_> =
+        [1, 2, 0].into_iter().filter_map(|place: usize| Outcome::attempt_row(&outcomes[place])).collect();
     ensure!(attempts == expected, "{attempts:?} instead of {expected:?}");
     let (_, none) = world.store.delivery(&acme, quiet.id).await?.context("it was stored")?;
     ensure!(none.is_empty(), "{none:?}");
@@ -160,8 +164,11 @@ pub async fn a_delivery_comes_with_its_attempts(world: &World) -> Checked {
 pub async fn rule_01_retry_begins_a_new_round(world: &World) -> Checked {
     let (acme, endpoint) = world.acme().await?;
     let at = world.now();
-    let states =
-        [DeliveryState::Retrying { at }, DeliveryState::Failed { reason: FailReason::Exhausted, at }, DeliveryState::Succeeded { at }];
+    let states = [
+        DeliveryState::Retrying { at },
+        DeliveryState::Failed { reason: FailReason::Exhausted, at },
+        DeliveryState::Succeeded { at },
+    ];
     for state in states {
         let before = Delivery { round: 2, first_attempt: 3, attempt: 5, state, ..world.delivery(&endpoint).await? };
         world.put(before).await?;
@@ -180,8 +187,12 @@ pub async fn rule_01_retry_begins_a_new_round(world: &World) -> Checked {
 /// What has an attempt on its way, is held or cancelled stays as it is.
 pub async fn retry_only_from_settled_states(world: &World) -> Checked {
     let (acme, endpoint) = world.acme().await?;
-    let states =
-        [DeliveryState::Pending, DeliveryState::Waiting(WaitReason::Replay), DeliveryState::Held, DeliveryState::Cancelled];
+    let states = [
+        DeliveryState::Pending,
+        DeliveryState::Waiting(WaitReason::Replay),
+        DeliveryState::Held,
+        DeliveryState::Cancelled,
+    ];
     for state in states {
         let delivery = world.delivery_in(&endpoint, state).await?;
         let retried = world.store.retry(&acme, delivery.id).await?;

@@ -75,7 +75,10 @@ pub async fn update_changes_only_what_it_names(world: &World) -> Checked {
         ensure!(world.stored(&expected).await? == expected, "it was not stored");
     }
     let absent = world.new_endpoint(&acme).id;
-    ensure!(world.store.update_endpoint(&acme, absent, &EndpointChange::default()).await?.is_none(), "an unknown one was updated");
+    ensure!(
+        world.store.update_endpoint(&acme, absent, &EndpointChange::default()).await?.is_none(),
+        "an unknown one was updated"
+    );
     Ok(())
 }
 
@@ -134,7 +137,8 @@ pub async fn delete_endpoint_cancels_what_waits(world: &World) -> Checked {
     let (acme, endpoint) = world.acme().await?;
     let other = world.endpoint(&acme).await?;
     let at = world.now();
-    let waiting = [DeliveryState::Waiting(WaitReason::Manual), DeliveryState::Waiting(WaitReason::Deferred), DeliveryState::Held];
+    let waiting =
+        [DeliveryState::Waiting(WaitReason::Manual), DeliveryState::Waiting(WaitReason::Deferred), DeliveryState::Held];
     let over = [DeliveryState::Succeeded { at }, DeliveryState::Failed { reason: FailReason::Exhausted, at }];
     let mut expected = Vec::new();
     for state in waiting {
@@ -168,7 +172,10 @@ pub async fn rule_30_the_endpoint_limit_is_counted(world: &World) -> Checked {
     let third = world.new_endpoint(&acme);
     ensure!(!world.store.create_endpoint(&third, Some(2)).await?, "a third of two was stored");
     ensure!(world.store.endpoint(&acme, third.id).await?.is_none(), "what was refused is stored");
-    ensure!(world.store.create_endpoint(&world.new_endpoint(&globex), Some(2)).await?, "another tenant's first was refused");
+    ensure!(
+        world.store.create_endpoint(&world.new_endpoint(&globex), Some(2)).await?,
+        "another tenant's first was refused"
+    );
     world.store.delete_endpoint(&acme, first.id).await?;
     ensure!(world.store.create_endpoint(&third, Some(2)).await?, "there is room, but it was refused");
     Ok(())
@@ -178,7 +185,8 @@ pub async fn rule_30_the_endpoint_limit_is_counted(world: &World) -> Checked {
 pub async fn rule_30_concurrent_creations_keep_the_limit(world: &World) -> Checked {
     let acme = world.tenant("acme").await?;
     let endpoints: Vec<_> = (0..12).map(|_| world.new_endpoint(&acme)).collect();
-    let created = try_join_all(endpoints.iter().map(|endpoint| world.store.create_endpoint(endpoint, Some(10)))).await?;
+    let created =
+        try_join_all(endpoints.iter().map(|endpoint| world.store.create_endpoint(endpoint, Some(10)))).await?;
     let count = created.iter().filter(|created| **created).count();
     ensure!(count == 10, "{count} of 10 were created");
     let stored = world.store.endpoints_of(&acme, ALL).await?.len();

@@ -15,7 +15,11 @@ use super::world::{nothing, of};
 use super::{Checked, World};
 
 /// Settles, and gives the facts that `decide` saw.
-async fn settle_and_see(world: &World, outcomes: &[Outcome], decide: impl Fn(&Facts) -> Decision + Send + Sync) -> anyhow::Result<Facts> {
+async fn settle_and_see(
+    world: &World,
+    outcomes: &[Outcome],
+    decide: impl Fn(&Facts) -> Decision + Send + Sync,
+) -> anyhow::Result<Facts> {
     let seen = Mutex::new(None);
     let look = |facts: &Facts| {
         *seen.lock().expect("no panic while the lock is held") = Some(facts.clone());
@@ -44,7 +48,8 @@ pub async fn rule_02_an_attempt_is_new_then_the_same_then_another(world: &World)
     let delivery = world.delivery(&endpoint).await?;
     let (first, other) = (world.failure(&delivery, 1), world.success(&delivery, 1));
     let next = world.failure(&delivery, 2);
-    let cases = [(&first, Seen::New), (&first, Seen::SameExecution), (&other, Seen::OtherExecution), (&next, Seen::New)];
+    let cases =
+        [(&first, Seen::New), (&first, Seen::SameExecution), (&other, Seen::OtherExecution), (&next, Seen::New)];
     for (outcome, expected) in cases {
         let facts = settle_and_see(world, std::slice::from_ref(outcome), nothing).await?;
         ensure!(facts.seen == [expected], "{:?} instead of {expected:?} for {outcome:?}", facts.seen);
@@ -63,7 +68,14 @@ pub async fn rule_02_twice_in_one_batch(world: &World) -> Checked {
     world.store.settle(std::slice::from_ref(&stored), &nothing).await?;
 
     let first = world.failure(&one, 1);
-    let batch = [stored.clone(), first.clone(), world.failure(&one, 1), first.clone(), world.failure(&one, 2), world.success(&two, 1)];
+    let batch = [
+        stored.clone(),
+        first.clone(),
+        world.failure(&one, 1),
+        first.clone(),
+        world.failure(&one, 2),
+        world.success(&two, 1),
+    ];
     let facts = settle_and_see(world, &batch, nothing).await?;
     let expected =
         [Seen::SameExecution, Seen::New, Seen::OtherExecution, Seen::SameExecution, Seen::New, Seen::OtherExecution];
@@ -120,7 +132,11 @@ pub async fn decide_sees_locked_facts(world: &World) -> Checked {
 
     let facts = settle_and_see(world, &[world.success(&two, 1), world.success(&one, 2)], nothing).await?;
     ensure!(facts.deliveries.len() == 2, "{:?}", facts.deliveries);
-    ensure!([&one, &two].map(|delivery| facts.deliveries.get(&delivery.id)) == [Some(&one), Some(&two)], "{:?}", facts.deliveries);
+    ensure!(
+        [&one, &two].map(|delivery| facts.deliveries.get(&delivery.id)) == [Some(&one), Some(&two)],
+        "{:?}",
+        facts.deliveries
+    );
     for (endpoint, health) in [(&failing, health), (&healthy, Health::default())] {
         let stored = facts.endpoints.get(&endpoint.id).with_context(|| format!("{} is missing", endpoint.id))?;
         ensure!(stored.tenant == endpoint.tenant && stored.status == EndpointStatus::Active, "{stored:?}");
@@ -168,7 +184,10 @@ pub async fn a_decision_is_written_and_returned(world: &World) -> Checked {
     }
 
     // Attempts add up; without a new one, the last one stays.
-    let again = Decision { deliveries: vec![DeliveryChange { attempts_added: 3, ..world.change(retrying) }], ..Decision::default() };
+    let again = Decision {
+        deliveries: vec![DeliveryChange { attempts_added: 3, ..world.change(retrying) }],
+        ..Decision::default()
+    };
     world.store.settle(&outcomes[..1], &|_: &Facts| again.clone()).await?;
     let (row, _) = world.store.delivery(&acme, one.id).await?.context("it was stored")?;
     ensure!(row.attempts == 4 && row.error == Some(error), "{row:?}");

@@ -12,7 +12,11 @@ use whimbrel_core::port::{Decision, Facts, StoreError};
 use super::{Checked, World};
 
 /// Settles as often as the store asks for it: losing a race is no fault.
-async fn settle(world: &World, outcomes: &[Outcome], decide: impl Fn(&Facts) -> Decision + Send + Sync) -> Result<Decision, StoreError> {
+async fn settle(
+    world: &World,
+    outcomes: &[Outcome],
+    decide: impl Fn(&Facts) -> Decision + Send + Sync,
+) -> Result<Decision, StoreError> {
     loop {
         match world.store.settle(outcomes, &decide).await {
             Err(StoreError::Away(_)) => tokio::task::yield_now().await,
@@ -38,7 +42,9 @@ pub async fn rule_13_concurrent_failures_are_counted_one_by_one(world: &World) -
     for _ in 0..20 {
         outcomes.push(world.failure(&world.delivery(&endpoint).await?, 1));
     }
-    let settles = outcomes.iter().map(|outcome| settle(world, std::slice::from_ref(outcome), |facts: &Facts| one_more(&endpoint, facts)));
+    let settles = outcomes
+        .iter()
+        .map(|outcome| settle(world, std::slice::from_ref(outcome), |facts: &Facts| one_more(&endpoint, facts)));
     try_join_all(settles).await?;
     let failures = world.stored(&endpoint).await?.health.consecutive_failures;
     ensure!(failures == 20, "{failures} of 20 failures were counted");

@@ -45,7 +45,12 @@ pub async fn tenants_come_in_pages_by_id(world: &World) -> Checked {
 pub async fn update_tenant_sets_name_and_contract(world: &World) -> Checked {
     let acme = world.tenant("acme").await?;
     let before = world.store.tenant(&acme).await?;
-    let wanted = Tenant { id: acme.clone(), name: Some("Acme".to_owned()), contract: contract("eightbit"), created_at: world.now() };
+    let wanted = Tenant {
+        id: acme.clone(),
+        name: Some("Acme".to_owned()),
+        contract: contract("eightbit"),
+        created_at: world.now(),
+    };
     let updated = world.store.update_tenant(&wanted).await?;
     let expected = before.map(|before| Tenant { created_at: before.created_at, ..wanted.clone() });
     ensure!(updated == expected, "{updated:?} instead of {expected:?}");
@@ -92,7 +97,10 @@ pub async fn delete_tenant_takes_keys_and_endpoints_along(world: &World) -> Chec
     ensure!(world.position(&untouched).await? == untouched, "another tenant's delivery changed");
     ensure!(!world.store.delete_tenant(&acme).await?, "it was deleted twice");
     world.tenant("acme").await?;
-    ensure!(world.store.endpoints_of(&acme, Page { after: None, limit: 9 }).await?.is_empty(), "the new tenant has endpoints");
+    ensure!(
+        world.store.endpoints_of(&acme, Page { after: None, limit: 9 }).await?.is_empty(),
+        "the new tenant has endpoints"
+    );
     Ok(())
 }
 
@@ -104,7 +112,8 @@ fn key(world: &World, tenant: Option<&TenantId>, hash: u8) -> ApiKey {
 /// A tenant's keys are apart from the admin's; a deleted key is gone; a hash is nobody's twice.
 pub async fn keys_are_found_by_hash_and_listed_by_owner(world: &World) -> Checked {
     let (acme, globex) = (world.tenant("acme").await?, world.tenant("globex").await?);
-    let keys = [key(world, None, 1), key(world, Some(&acme), 2), key(world, Some(&globex), 3), key(world, Some(&acme), 4)];
+    let keys =
+        [key(world, None, 1), key(world, Some(&acme), 2), key(world, Some(&globex), 3), key(world, Some(&acme), 4)];
     for key in &keys {
         world.store.create_key(key).await?;
     }
