@@ -29,7 +29,7 @@ pub(crate) struct Roles {
 #[expect(dead_code, reason = "held for their drop")]
 enum Place {
     Directory(tempfile::TempDir),
-    Servers(Database, Vhost),
+    Servers(Box<(Database, Vhost)>),
 }
 
 impl Roles {
@@ -55,7 +55,7 @@ impl Roles {
                     .await?;
                 let options = whimbrel_rabbitmq::Options { url: vhost.amqp_url().to_owned(), role: "test".into() };
                 let queue = whimbrel_rabbitmq::RabbitQueue::connect(options, (*tiers).clone(), clock.clone()).await?;
-                let place = Place::Servers(database, vhost);
+                let place = Place::Servers(Box::new((database, vhost)));
                 Ok(Self { store: Arc::new(store), queue, contracts, tiers, clock, place })
             }
         }
