@@ -130,7 +130,8 @@ pub struct Delivery {
     pub round: u32,
     /// The number of this round's first attempt.
     pub first_attempt: u32,
-    /// The attempt that is awaited, or, in a final state, the last one made.
+    /// The attempt that is awaited; in a final state, the highest number given out. Never lowered, so that a new
+    /// round cannot meet a number that was used.
     pub attempt: u32,
 }
 

@@ -63,7 +63,7 @@ pub fn judge(
     let unchanged = Verdict { delivery: *delivery, publish: Publish::Nothing, gone: false };
     match &outcome.fate {
         _ if outcome.round != delivery.round => unchanged,
-        Fate::Attempted(attempted) if attempted.is_success() => succeed(unchanged, outcome, now),
+        Fate::Attempted(attempted) if attempted.is_success() => succeed(unchanged, now),
         _ if delivery.state.is_final() => unchanged,
         Fate::Attempted(attempted) => match seen {
             Seen::New if outcome.attempt == delivery.attempt => {
@@ -90,14 +90,10 @@ fn has_job(delivery: &Delivery) -> bool {
 
 /// Success is absorbing, whatever else was thought of the delivery in this round; only the owner's
 /// deletion of the endpoint stays.
-fn succeed(verdict: Verdict, outcome: &Outcome, now: Timestamp) -> Verdict {
+fn succeed(verdict: Verdict, now: Timestamp) -> Verdict {
     match verdict.delivery.state {
         DeliveryState::Succeeded { .. } | DeliveryState::Cancelled => verdict,
-        _ => {
-            let attempt = verdict.delivery.attempt.min(outcome.attempt).max(1);
-            let delivery = Delivery { state: DeliveryState::Succeeded { at: now }, attempt, ..verdict.delivery };
-            Verdict { delivery, ..verdict }
-        }
+        _ => set(verdict, DeliveryState::Succeeded { at: now }),
     }
 }
 

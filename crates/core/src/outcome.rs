@@ -121,7 +121,8 @@ impl Attempted {
         match &self.reply {
             Reply::Response { status: 200..=299, .. } => None,
             Reply::Response { status, .. } => Some(format!("status: the endpoint answered {status}")),
-            Reply::Error { kind, message } => Some(format!("{}: {message}", kind.as_str())),
+            // PostgreSQL's texts hold no NUL, and one bad byte must not cost a batch.
+            Reply::Error { kind, message } => Some(format!("{}: {}", kind.as_str(), message.replace('\0', ""))),
         }
     }
 }

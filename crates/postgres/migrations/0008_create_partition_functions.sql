@@ -24,16 +24,25 @@ BEGIN
             -- Room in the page, so that a delivery's later states stay beside its first.
             fill := CASE parent WHEN 'deliveries' THEN 70 ELSE 100 END;
             IF to_regclass(child) IS NULL THEN
+                -- Made apart and then attached: that stops no reader or writer of the other days.
                 EXECUTE format(
-                    'CREATE TABLE %I PARTITION OF %I FOR VALUES FROM (%L) TO (%L) WITH (fillfactor = %s)',
+                    'CREATE TABLE %I (LIKE %I INCLUDING DEFAULTS INCLUDING CONSTRAINTS) WITH (fillfactor = %s)',
                     child,
                     parent,
-                    whimbrel_first_id(day::timestamp AT TIME ZONE 'UTC'),
-                    whimbrel_first_id((day + 1)::timestamp AT TIME ZONE 'UTC'),
                     fill
+                );
+                EXECUTE format(
+                    'ALTER TABLE %I ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)',
+                    parent,
+                    child,
+                    whimbrel_first_id(day::timestamp AT TIME ZONE 'UTC'),
+                    whimbrel_first_id((day + 1)::timestamp AT TIME ZONE 'UTC')
                 );
             END IF;
         END LOOP;
     END LOOP;
 END
 $$;
+
+-- It acts as its owner: only those whom the owner names may call it.
+REVOKE ALL ON FUNCTION whimbrel_ensure_partitions(date, date) FROM PUBLIC;

@@ -183,7 +183,10 @@ fn pending(fanout: &Fanout) -> Vec<Delivery> {
 
 /// Gives the ids of those that were not there.
 async fn insert_events(connection: &mut PgConnection, batch: &[Fanout]) -> Result<HashSet<Uuid>, Fault> {
-    let events = || batch.iter().map(|fanout| &fanout.event);
+    // In id order, so that two batches with the same events wait for each other and do not deadlock.
+    let mut sorted: Vec<_> = batch.iter().map(|fanout| &fanout.event).collect();
+    sorted.sort_unstable_by_key(|event| event.id);
+    let events = || sorted.iter().copied();
     let rows = sqlx::query(
         "INSERT INTO events (id, tenant_id, event_type, occurred_at, body, data_start, data_end, traceparent, tracestate,
                              only_endpoint)

@@ -68,9 +68,10 @@ impl Ledger for PostgresStore {
         let rows = sqlx::query(
             "UPDATE deliveries d SET sweep_at = $1 + $2 * (2 ^ least(d.sweeps, 10)) * interval '1 second',
                     sweeps = least(d.sweeps + 1, 1000)
-             FROM (SELECT id FROM deliveries WHERE sweep_at <= $1 ORDER BY sweep_at LIMIT $3 FOR UPDATE SKIP LOCKED) due
+             FROM (SELECT id, sweep_at FROM deliveries WHERE sweep_at <= $1 ORDER BY sweep_at LIMIT $3 FOR UPDATE SKIP LOCKED) due
              WHERE d.id = due.id
-             RETURNING d.id, d.event_id, d.endpoint_id, d.state, d.reason, d.state_at, d.round, d.first_attempt, d.attempt",
+             RETURNING d.id, d.event_id, d.endpoint_id, d.state, d.reason, d.state_at, d.round, d.first_attempt, d.attempt,
+                       due.sweep_at",
         )
         .bind(OffsetDateTime::from(now))
         .bind(base.as_secs_f64())
@@ -78,7 +79,9 @@ impl Ledger for PostgresStore {
         .fetch_all(&self.pool)
         .await
         .map_err(Fault::from)?;
-        Ok(all(&rows, delivery)?)
+        let mut overdue = all(&rows, |row| Ok((at(row, 9)?, delivery(row)?)))?;
+        overdue.sort_unstable_by_key(|(due, delivery)| (*due, delivery.id));
+        Ok(overdue.into_iter().map(|(_, delivery)| delivery).collect())
     }
 
     async fn take_waiting(&self, sweep_at: Timestamp, limit: u32) -> Result<Vec<(Delivery, WaitReason)>, StoreError> {

@@ -86,6 +86,8 @@ impl PostgresStore {
         let pool = PgPoolOptions::new()
             .max_connections(options.connections_max)
             .acquire_timeout(options.acquire_timeout)
+            // A broken connection shows at the first statement, and every caller tries again.
+            .test_before_acquire(false)
             .connect_lazy_with(connect);
         Ok(Self { pool, ring, clock })
     }
@@ -97,7 +99,13 @@ impl PostgresStore {
         if found > known {
             return Err(OpenError::Newer { found, known });
         }
-        MIGRATIONS.run(&self.pool).await.map_err(|error| match error {
+        let mut connection = self.pool.acquire().await.map_err(|error| StoreError::from(Fault::from(error)))?.detach();
+        // A migration may take long, and wait long for another one: the pool's limits are not for it.
+        sqlx::raw_sql("SET statement_timeout = 0; SET lock_timeout = 0")
+            .execute(&mut connection)
+            .await
+            .map_err(|error| StoreError::from(Fault::from(error)))?;
+        MIGRATIONS.run(&mut connection).await.map_err(|error| match error {
             MigrateError::Execute(error) => OpenError::Store(Fault::from(error).into()),
             other => OpenError::Migrate(other.to_string()),
         })?;

@@ -52,7 +52,13 @@ impl Tenants for PostgresStore {
     }
 
     async fn update_tenant(&self, tenant: &Tenant) -> Result<Option<Tenant>, StoreError> {
-        // The row lock of the update keeps endpoints from being made meanwhile: that takes the same lock.
+        let mut transaction = self.pool.begin().await.map_err(Fault::from)?;
+        // The lock that making an endpoint takes, too; the next statement then sees what was made before.
+        sqlx::query("SELECT 1 FROM tenants WHERE id = $1 FOR UPDATE")
+            .bind(tenant.id.as_str())
+            .execute(&mut *transaction)
+            .await
+            .map_err(Fault::from)?;
         let row = sqlx::query(
             "UPDATE tenants SET name = $2, contract = CASE
                  WHEN EXISTS (SELECT 1 FROM endpoints WHERE tenant_id = $1) THEN contract ELSE $3 END
@@ -61,9 +67,10 @@ impl Tenants for PostgresStore {
         .bind(tenant.id.as_str())
         .bind(tenant.name.as_deref())
         .bind(tenant.contract.as_str())
-        .fetch_optional(&self.pool)
+        .fetch_optional(&mut *transaction)
         .await
         .map_err(Fault::from)?;
+        transaction.commit().await.map_err(Fault::from)?;
         Ok(row.as_ref().map(self::tenant).transpose()?)
     }
 

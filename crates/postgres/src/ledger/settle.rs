@@ -1,5 +1,5 @@
-//! One batch of outcomes: lock, record, decide, write, commit. Seven round trips where all went well: begin,
-//! deliveries, attempts, endpoints, states, commit, and one more per kind of trouble.
+//! One batch of outcomes: lock, record, decide, write, commit. Six round trips where all went well (begin,
+//! deliveries, attempts, endpoints, states, commit), and one more per kind of trouble.
 
 use std::collections::{HashMap, HashSet};
 
