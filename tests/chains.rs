@@ -5,27 +5,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use async_trait::async_trait;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use whimbrel_core::contract::ContractSet;
 use whimbrel_core::delivery::DeliveryState;
-use whimbrel_core::endpoint::{Endpoint, EndpointStatus, Health};
-use whimbrel_core::id::PackId;
-use whimbrel_core::message::{PROTOBUF, id_bytes, v1};
 use whimbrel_core::port::{
-    Acker, Clock, Consumer, DepthRow, Message, Publisher, Queue, QueueError, Received, Route, Source, Store,
-    SystemClock, Tag,
+    Acker, Consumer, DepthRow, Message, Publisher, Queue, QueueError, Received, Source, SystemClock, Tag,
 };
-use whimbrel_core::secret::{Secret, SecretPair};
-use whimbrel_core::tenant::Tenant;
 use whimbrel_core::tier::Tiers;
-use whimbrel_core::{DeliveryId, EndpointId, EventId, TenantId};
+use whimbrel_core::{DeliveryId, TenantId};
 use whimbrel_testkit::receiver::{Receiver, Step};
 use whimbrel_testkit::wait;
 
-use crate::harness::{Roles, SOON, on_both_engines};
+use crate::harness::{Roles, SOON, on_both_engines, publish, subscribe};
 
 const KILLS: u32 = 20;
 
@@ -121,48 +115,6 @@ impl Acker for DeadlyAcker {
     }
 }
 
-/// An endpoint of the tenant `default`, under a contract.
-async fn subscribe(store: &dyn Store, contracts: &ContractSet, contract: &str, url: String) -> Result<EndpointId> {
-    let clock = SystemClock;
-    let contract = contract.parse()?;
-    let tenant = Tenant { id: TenantId::default(), name: None, contract, created_at: clock.now() };
-    store.create_tenant(&tenant).await?;
-    let rules = contracts.get(&tenant.contract).context("a contract")?;
-    let endpoint = Endpoint {
-        id: EndpointId::generate(clock.now(), clock.random10()),
-        tenant: tenant.id,
-        contract: tenant.contract,
-        url,
-        events: vec!["*".parse()?],
-        description: None,
-        secrets: SecretPair::new(Secret::generate(rules, &mut |bytes| clock.fill(bytes))),
-        status: EndpointStatus::Active,
-        health: Health::default(),
-        version: 1,
-        activated_at: None,
-        created_at: clock.now(),
-    };
-    store.create_endpoint(&endpoint, None).await?;
-    Ok(endpoint.id)
-}
-
-async fn publish(queue: &dyn Queue) -> Result<EventId> {
-    let clock = SystemClock;
-    let event = EventId::generate(clock.now(), clock.random10());
-    let wire = v1::Event {
-        id: id_bytes(event.uuid()),
-        tenant: "default".into(),
-        r#type: "order.created".into(),
-        data: "{}".into(),
-        ..v1::Event::default()
-    };
-    let payload = prost::Message::encode_to_vec(&wire).into();
-    let id = PackId::generate(clock.now(), clock.random10());
-    let route = Route::Events(wire.r#type);
-    queue.publisher().publish(vec![Message { route, id, content_type: PROTOBUF.into(), payload }]).await?;
-    Ok(event)
-}
-
 on_both_engines! {
     async fn rule_02_twenty_deaths_before_the_ack_cost_at_most_one_post_each(kind: Kind) {
         let receiver = Receiver::start().await?;
@@ -170,9 +122,10 @@ on_both_engines! {
         let contracts = Arc::new(ContractSet::built_in().scaled(0.000_002));
         let tiers = Arc::new(Tiers::new(contracts.distinct_delays()));
         let roles = Roles::open(kind, contracts.clone(), tiers.clone()).await?;
-        let endpoint = subscribe(&*roles.store, &contracts, "standard", receiver.url("/")).await?;
+        let endpoint = subscribe(&roles, "standard", receiver.url("/"), None).await?;
         let stop = CancellationToken::new();
-        roles.start_ingest_and_sender(&stop);
+        roles.start_ingest(&stop);
+        roles.start_sender(roles.queue.clone(), &stop);
         let fate = Arc::new(Fate { kills: AtomicU32::new(KILLS), published: AtomicU32::new(0), died: Notify::new() });
         let queue = Arc::new(Deadly { inner: roles.queue.clone(), fate: fate.clone() });
         let tracker = whimbrel_tracker::Tracker { store: roles.store.clone(), queue, contracts, tiers, clock: Arc::new(SystemClock) };

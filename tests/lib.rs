@@ -11,5 +11,6 @@ mod commands;
 mod deliver;
 mod egress;
 mod retry;
+mod sender;
 mod suspend;
 mod wire;

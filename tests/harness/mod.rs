@@ -5,7 +5,7 @@ mod roles;
 mod system;
 
 pub(crate) use api::{Api, text};
-pub(crate) use roles::Roles;
+pub(crate) use roles::{Roles, publish, subscribe};
 pub(crate) use system::{Kind, Servers, System, metric};
 
 use std::time::Duration;

@@ -2,12 +2,18 @@
 
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use tokio_util::sync::CancellationToken;
 use whimbrel_core::contract::ContractSet;
-use whimbrel_core::port::{Clock, Queue, Store, SystemClock};
+use whimbrel_core::endpoint::{Endpoint, EndpointStatus, Health};
+use whimbrel_core::id::PackId;
+use whimbrel_core::message::{PROTOBUF, id_bytes, v1};
+use whimbrel_core::port::{Clock, Message, Queue, Route, Store, SystemClock};
 use whimbrel_core::sealing::KeyRing;
+use whimbrel_core::secret::{Secret, SecretPair};
+use whimbrel_core::tenant::Tenant;
 use whimbrel_core::tier::Tiers;
+use whimbrel_core::{EndpointId, EventId, TenantId};
 use whimbrel_sender::EgressPolicy;
 use whimbrel_testkit::postgres::{self, Database};
 use whimbrel_testkit::rabbitmq::{self, Vhost};
@@ -62,7 +68,7 @@ impl Roles {
     }
 
     /// Until `stop` is cancelled.
-    pub(crate) fn start_ingest_and_sender(&self, stop: &CancellationToken) {
+    pub(crate) fn start_ingest(&self, stop: &CancellationToken) {
         let ingest = whimbrel_ingest::Ingest {
             store: self.store.clone(),
             queue: self.queue.clone(),
@@ -70,19 +76,74 @@ impl Roles {
             clock: self.clock.clone(),
             retention: std::time::Duration::from_hours(24),
         };
+        tokio::spawn(whimbrel_ingest::run(ingest, stop.clone()));
+    }
+
+    /// Until `stop` is cancelled; over `queue`, which may be the engine's in other clothes.
+    pub(crate) fn start_sender(&self, queue: Arc<dyn Queue>, stop: &CancellationToken) {
+        self.start_sender_with(queue, stop, whimbrel_sender::SenderConfig::default().endpoint_in_flight_max);
+    }
+
+    /// The same with a cap of its own for POSTs to one endpoint.
+    pub(crate) fn start_sender_with(&self, queue: Arc<dyn Queue>, stop: &CancellationToken, cap: usize) {
+        let networks = vec!["127.0.0.0/8".parse().expect("a network")];
         let sender = whimbrel_sender::Sender {
             store: self.store.clone(),
-            queue: self.queue.clone(),
+            queue,
             contracts: self.contracts.clone(),
             tiers: self.tiers.clone(),
             clock: self.clock.clone(),
-            egress: Arc::new(EgressPolicy {
-                allow_http: true,
-                allow_networks: vec!["127.0.0.0/8".parse().expect("a network")],
-            }),
-            config: whimbrel_sender::SenderConfig::default(),
+            egress: Arc::new(EgressPolicy { allow_http: true, allow_networks: networks }),
+            config: whimbrel_sender::SenderConfig { endpoint_in_flight_max: cap, ..Default::default() },
         };
-        tokio::spawn(whimbrel_ingest::run(ingest, stop.clone()));
         tokio::spawn(whimbrel_sender::run(sender, stop.clone()));
     }
+}
+
+/// An endpoint of the tenant `default` under a contract, with these secrets or a generated one.
+pub(crate) async fn subscribe(
+    roles: &Roles,
+    contract: &str,
+    url: String,
+    secrets: Option<SecretPair>,
+) -> Result<EndpointId> {
+    let clock = &*roles.clock;
+    let tenant = Tenant { id: TenantId::default(), name: None, contract: contract.parse()?, created_at: clock.now() };
+    roles.store.create_tenant(&tenant).await?;
+    let rules = roles.contracts.get(&tenant.contract).context("a contract")?;
+    let generated = || SecretPair::new(Secret::generate(rules, &mut |bytes| clock.fill(bytes)));
+    let endpoint = Endpoint {
+        id: EndpointId::generate(clock.now(), clock.random10()),
+        tenant: tenant.id,
+        contract: tenant.contract,
+        url,
+        events: vec!["*".parse()?],
+        description: None,
+        secrets: secrets.unwrap_or_else(generated),
+        status: EndpointStatus::Active,
+        health: Health::default(),
+        version: 1,
+        activated_at: None,
+        created_at: clock.now(),
+    };
+    roles.store.create_endpoint(&endpoint, None).await?;
+    Ok(endpoint.id)
+}
+
+/// An event of the tenant `default`, as the API publishes it.
+pub(crate) async fn publish(queue: &dyn Queue) -> Result<EventId> {
+    let clock = SystemClock;
+    let event = EventId::generate(clock.now(), clock.random10());
+    let wire = v1::Event {
+        id: id_bytes(event.uuid()),
+        tenant: "default".into(),
+        r#type: "order.created".into(),
+        data: "{}".into(),
+        ..v1::Event::default()
+    };
+    let payload = prost::Message::encode_to_vec(&wire).into();
+    let id = PackId::generate(clock.now(), clock.random10());
+    let route = Route::Events(wire.r#type);
+    queue.publisher().publish(vec![Message { route, id, content_type: PROTOBUF.into(), payload }]).await?;
+    Ok(event)
 }

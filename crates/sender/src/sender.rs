@@ -373,3 +373,7 @@ fn log_attempt(lane: Lane, job: &Job, target: &Target, attempted: &whimbrel_core
         "attempt"
     );
 }
+
+#[cfg(test)]
+#[path = "sender_tests.rs"]
+mod tests;
