@@ -145,6 +145,40 @@ on_both_engines! {
     }
 }
 
+/// Servers that are away at the start are waited for: alive, not ready, one line each; then it goes to work.
+#[tokio::test(flavor = "multi_thread")]
+async fn servers_that_are_away_at_the_start_are_waited_for() -> Result<()> {
+    use whimbrel_testkit::{postgres, process::Whimbrel, proxy::FaultProxy, rabbitmq};
+    let (database, vhost) = tokio::try_join!(postgres::database(), rabbitmq::vhost())?;
+    let (to_database, to_broker) =
+        (FaultProxy::before(database.url()).await?, FaultProxy::before(vhost.amqp_url()).await?);
+    let command = |subcommand: &str, database_url: &str, amqp_url: &str| {
+        Whimbrel::command(subcommand)
+            .env("WHIMBREL_DATABASE_URL", database_url)
+            .env("WHIMBREL_AMQP_URL", amqp_url)
+            .env("WHIMBREL_SECRETS__KEYS", "k1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")
+    };
+    for mut once in [
+        command("migrate", database.url(), vhost.amqp_url()).start()?,
+        command("topology", database.url(), vhost.amqp_url()).arg("apply").start()?,
+    ] {
+        assert!(once.exited(SOON).await?.success(), "{:?}", once.lines());
+    }
+    to_database.refuse();
+    to_broker.refuse();
+    let database_url = to_database.url(database.url())?;
+    let process = command("serve", &database_url, &to_broker.url(vhost.amqp_url())?).start()?;
+    process.wait_for_line("does not answer yet", SOON).await?;
+    let client = whimbrel_testkit::http::client();
+    assert_eq!(client.get(process.ops_url("/livez")).send().await?.status(), 200);
+    assert_eq!(client.get(process.ops_url("/readyz")).send().await?.status(), 503);
+    to_database.pass();
+    to_broker.pass();
+    process.ready(SOON).await?;
+    process.wait_for_line("whimbrel is up", SOON).await?;
+    Ok(())
+}
+
 /// A second server on the same directory is refused with a clear line, and an unwritable one, too.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_heal_is_one_clear_line_and_an_exit_code() -> Result<()> {

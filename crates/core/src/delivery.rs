@@ -109,6 +109,30 @@ impl DeliveryState {
         }
     }
 
+    /// What a store keeps beside the word: why it failed or waits, and when it is tried next or was done.
+    pub const fn columns(&self) -> (Option<&'static str>, Option<Timestamp>) {
+        match self {
+            Self::Pending | Self::Held | Self::Cancelled => (None, None),
+            Self::Retrying { at } | Self::Succeeded { at } => (None, Some(*at)),
+            Self::Waiting(reason) => (Some(reason.as_str()), None),
+            Self::Failed { reason, at } => (Some(reason.as_str()), Some(*at)),
+        }
+    }
+
+    /// The reverse of [`Self::as_str`] and [`Self::columns`]; `None` for what no state gives.
+    pub fn from_columns(word: &str, reason: Option<&str>, at: Option<Timestamp>) -> Option<Self> {
+        Some(match word {
+            "pending" => Self::Pending,
+            "retrying" => Self::Retrying { at: at? },
+            "waiting" => Self::Waiting(WaitReason::parse(reason?)?),
+            "held" => Self::Held,
+            "succeeded" => Self::Succeeded { at: at? },
+            "failed" => Self::Failed { reason: FailReason::parse(reason?)?, at: at? },
+            "cancelled" => Self::Cancelled,
+            _ => return None,
+        })
+    }
+
     /// Whether nothing more happens by itself.
     pub const fn is_final(&self) -> bool {
         matches!(self, Self::Succeeded { .. } | Self::Failed { .. } | Self::Cancelled)

@@ -158,7 +158,21 @@ typed_id!(
     PackId, "pack"
 );
 
+impl EventId {
+    /// The lowest and the highest id that a delivery of this event can have: they share its millisecond.
+    pub fn delivery_range(self) -> (Uuid, Uuid) {
+        let rest = u128::MAX >> 48;
+        (Uuid::from_u128(self.0.as_u128() & !rest), Uuid::from_u128(self.0.as_u128() | rest))
+    }
+}
+
 impl DeliveryId {
+    /// The lowest id of this time or later.
+    pub fn first_at(at: Timestamp) -> Self {
+        let millis = u128::try_from(at.as_micros().max(0)).unwrap_or(0).div_ceil(1_000);
+        Self(Uuid::from_u128(millis.min(u128::MAX >> 80) << 80))
+    }
+
     /// The delivery of `event` to `endpoint`: always the same id for the same pair, so that a repeated
     /// fan-out meets its own rows (rule 1), with the event's time in front, so that both fall into the
     /// same day's partition.

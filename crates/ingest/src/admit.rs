@@ -7,6 +7,7 @@ use whimbrel_core::event::Event;
 use whimbrel_core::intake::{Window, content_hash, render_within, validate};
 use whimbrel_core::port::{Claim, Claimed, Clock, Intake, StoreError};
 use whimbrel_core::problem::Rejection;
+use whimbrel_core::render::Rendered;
 use whimbrel_core::{EventId, Timestamp};
 
 use crate::directory::Tenants;
@@ -54,16 +55,20 @@ fn event(incoming: &Incoming, contract: &Contract, window: Window, clock: &dyn C
         Some(_) => render_within(contract, id, &event.event_type, occurred_at, &event.data)?,
         None => validate(contract, id, &event.event_type, &event.data, occurred_at, window)?,
     };
-    Ok(Event {
+    Ok(accepted(incoming, id, occurred_at, rendered))
+}
+
+fn accepted(incoming: &Incoming, id: EventId, occurred_at: Timestamp, rendered: Rendered) -> Event {
+    Event {
         id,
         tenant: incoming.tenant.clone(),
-        event_type: event.event_type.clone(),
+        event_type: incoming.event.event_type.clone(),
         occurred_at,
         body: rendered.body,
         data_range: rendered.data_range,
-        trace: event.trace.clone(),
+        trace: incoming.event.trace.clone(),
         only_endpoint: incoming.only_endpoint,
-    })
+    }
 }
 
 /// Claims the keys of upstream's own events: a repeat takes the id of its first time (and is rendered
@@ -123,14 +128,5 @@ fn renamed(
         contract.ok_or_else(|| Rejection::new("unknown_contract", "", "the tenant's contract is not loaded"))?;
     let occurred_at = event.occurred_at.unwrap_or(now);
     let rendered = render_within(contract, id, &event.event_type, occurred_at, &event.data)?;
-    Ok(Event {
-        id,
-        tenant: incoming.tenant.clone(),
-        event_type: event.event_type.clone(),
-        occurred_at,
-        body: rendered.body,
-        data_range: rendered.data_range,
-        trace: event.trace.clone(),
-        only_endpoint: incoming.only_endpoint,
-    })
+    Ok(accepted(incoming, id, occurred_at, rendered))
 }

@@ -15,10 +15,7 @@ use whimbrel_core::{DeliveryId, Timestamp};
 
 use crate::fault::{Fault, is_missing_partition};
 use crate::open::PostgresStore;
-use crate::rows::{
-    all, bounds, contract, delivery, endpoint_status, first_of_millisecond, int, last_of_millisecond, state_columns,
-    tenant_id,
-};
+use crate::rows::{all, bounds, contract, delivery, endpoint_status, int, state_columns, tenant_id};
 
 #[async_trait]
 impl Intake for PostgresStore {
@@ -250,8 +247,8 @@ async fn still_pending(connection: &mut PgConnection, event: EventId) -> Result<
         "SELECT id, event_id, endpoint_id, state, reason, state_at, round, first_attempt, attempt FROM deliveries
          WHERE id BETWEEN $1 AND $2 AND event_id = $3 AND state = 'pending' AND attempt = 1 ORDER BY id",
     )
-    .bind(first_of_millisecond(event.uuid()))
-    .bind(last_of_millisecond(event.uuid()))
+    .bind(event.delivery_range().0)
+    .bind(event.delivery_range().1)
     .bind(event.uuid())
     .fetch_all(connection)
     .await?;

@@ -12,15 +12,13 @@ use uuid::Uuid;
 use whimbrel_core::Timestamp;
 use whimbrel_core::delivery::{Delivery, WaitReason};
 use whimbrel_core::event::TraceContext;
-use whimbrel_core::id::DeliveryId;
+use whimbrel_core::id::{DeliveryId, EventId};
 use whimbrel_core::outcome::Outcome;
 use whimbrel_core::port::{Decide, Decision, Ledger, StoreError, ToPublish};
 
 use crate::fault::Fault;
 use crate::open::PostgresStore;
-use crate::rows::{
-    all, at, bounds, contract, delivery, event_type, first_of_millisecond, last_of_millisecond, tenant_id,
-};
+use crate::rows::{all, at, bounds, contract, delivery, event_type, tenant_id};
 
 #[async_trait]
 impl Ledger for PostgresStore {
@@ -44,8 +42,8 @@ impl Ledger for PostgresStore {
         .bind(ids)
         .bind(low)
         .bind(high)
-        .bind(first_of_millisecond(low))
-        .bind(last_of_millisecond(high))
+        .bind(EventId::from_uuid(low).delivery_range().0)
+        .bind(EventId::from_uuid(high).delivery_range().1)
         .fetch_all(&self.pool)
         .await
         .map_err(Fault::from)?;

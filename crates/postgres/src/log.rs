@@ -13,10 +13,7 @@ use whimbrel_core::tenant::TenantId;
 
 use crate::fault::Fault;
 use crate::open::PostgresStore;
-use crate::rows::{
-    all, at, delivery, delivery_row, event_type, first_id_at, first_of_millisecond, int, last_of_millisecond,
-    status_code, tenant_id,
-};
+use crate::rows::{all, at, delivery, delivery_row, event_type, int, status_code, tenant_id};
 
 #[async_trait]
 impl Log for PostgresStore {
@@ -55,8 +52,8 @@ impl Log for PostgresStore {
                     event_type, attempts, status_code, error
              FROM deliveries WHERE id BETWEEN $1 AND $2 AND event_id = $3 AND tenant_id = $4 ORDER BY id",
         )
-        .bind(first_of_millisecond(event.uuid()))
-        .bind(last_of_millisecond(event.uuid()))
+        .bind(event.delivery_range().0)
+        .bind(event.delivery_range().1)
         .bind(event.uuid())
         .bind(tenant.as_str())
         .fetch_all(&self.pool)
@@ -81,8 +78,8 @@ impl Log for PostgresStore {
         )
         .bind(endpoint.uuid())
         .bind(page.after.map_or(Uuid::max(), DeliveryId::uuid))
-        .bind(filter.since.map_or(Uuid::nil(), first_id_at))
-        .bind(filter.until.map_or(Uuid::max(), first_id_at))
+        .bind(filter.since.map_or(Uuid::nil(), |at| DeliveryId::first_at(at).uuid()))
+        .bind(filter.until.map_or(Uuid::max(), |at| DeliveryId::first_at(at).uuid()))
         .bind(&filter.states)
         .bind(filter.event_type.as_ref().map(EventType::as_str))
         .bind(i64::from(page.limit))

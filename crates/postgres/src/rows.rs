@@ -4,7 +4,7 @@ use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 use time::OffsetDateTime;
 use uuid::Uuid;
-use whimbrel_core::delivery::{Delivery, DeliveryRow, DeliveryState, FailReason, WaitReason};
+use whimbrel_core::delivery::{Delivery, DeliveryRow, DeliveryState};
 use whimbrel_core::endpoint::{EndpointStatus, Health, SuspendReason};
 use whimbrel_core::id::{DeliveryId, EndpointId, EventId};
 use whimbrel_core::subscription::EventType;
@@ -24,26 +24,8 @@ fn unsigned(number: i32) -> u32 {
 
 /// The columns `reason` and `state_at` of a state.
 pub(crate) fn state_columns(state: DeliveryState) -> (Option<&'static str>, Option<OffsetDateTime>) {
-    match state {
-        DeliveryState::Pending | DeliveryState::Held | DeliveryState::Cancelled => (None, None),
-        DeliveryState::Retrying { at } | DeliveryState::Succeeded { at } => (None, Some(at.into())),
-        DeliveryState::Waiting(reason) => (Some(reason.as_str()), None),
-        DeliveryState::Failed { reason, at } => (Some(reason.as_str()), Some(at.into())),
-    }
-}
-
-fn state(word: &str, reason: Option<&str>, at: Option<OffsetDateTime>) -> Option<DeliveryState> {
-    let at = at.map(Timestamp::from);
-    Some(match word {
-        "pending" => DeliveryState::Pending,
-        "retrying" => DeliveryState::Retrying { at: at? },
-        "waiting" => DeliveryState::Waiting(WaitReason::parse(reason?)?),
-        "held" => DeliveryState::Held,
-        "succeeded" => DeliveryState::Succeeded { at: at? },
-        "failed" => DeliveryState::Failed { reason: FailReason::parse(reason?)?, at: at? },
-        "cancelled" => DeliveryState::Cancelled,
-        _ => return None,
-    })
+    let (reason, at) = state.columns();
+    (reason, at.map(OffsetDateTime::from))
 }
 
 /// Reads `id, event_id, endpoint_id, state, reason, state_at, round, first_attempt, attempt`, the first nine
@@ -51,7 +33,8 @@ fn state(word: &str, reason: Option<&str>, at: Option<OffsetDateTime>) -> Option
 pub(crate) fn delivery(row: &PgRow) -> Result<Delivery, Fault> {
     let id = DeliveryId::from_uuid(row.try_get(0)?);
     let (word, reason): (&str, Option<&str>) = (row.try_get(3)?, row.try_get(4)?);
-    let state = state(word, reason, row.try_get(5)?)
+    let at: Option<OffsetDateTime> = row.try_get(5)?;
+    let state = DeliveryState::from_columns(word, reason, at.map(Timestamp::from))
         .ok_or_else(|| Fault::Row(format!("{id} is in the unknown state `{word}` ({reason:?})")))?;
     Ok(Delivery {
         id,
@@ -135,20 +118,4 @@ pub(crate) fn all<T>(rows: &[PgRow], read: impl Fn(&PgRow) -> Result<T, Fault>) 
 pub(crate) fn bounds(ids: &[Uuid]) -> (Uuid, Uuid) {
     let low = ids.iter().min().copied().unwrap_or(Uuid::max());
     (low, ids.iter().max().copied().unwrap_or(Uuid::nil()))
-}
-
-/// The lowest id with the same millisecond as `id`: events, and their deliveries, begin with their time.
-pub(crate) fn first_of_millisecond(id: Uuid) -> Uuid {
-    Uuid::from_u128(id.as_u128() & !(u128::MAX >> 48))
-}
-
-/// The highest id with the same millisecond as `id`.
-pub(crate) fn last_of_millisecond(id: Uuid) -> Uuid {
-    Uuid::from_u128(id.as_u128() | (u128::MAX >> 48))
-}
-
-/// The lowest id of this time or later.
-pub(crate) fn first_id_at(at: Timestamp) -> Uuid {
-    let millis = u128::try_from(at.as_micros().max(0)).unwrap_or(0).div_ceil(1_000);
-    Uuid::from_u128(millis.min(u128::MAX >> 80) << 80)
 }

@@ -11,7 +11,7 @@ use whimbrel_core::message::{Job, PROTOBUF, encode_jobs, encode_outcomes};
 use whimbrel_core::outcome::Outcome;
 use whimbrel_core::port::{Clock, Message, Publisher, QueueError, Route, insist};
 
-use crate::flight::{Flights, JobKey, key};
+use crate::flight::{Flights, key};
 
 /// Ends taken into one flush.
 const FLUSH_MAX: usize = 256;
@@ -24,15 +24,6 @@ pub(crate) enum End {
     Outcome(Outcome),
     /// It goes on elsewhere: a delay tier, or its lane again.
     Moved(Job, Route),
-}
-
-impl End {
-    fn key(&self) -> JobKey {
-        match self {
-            Self::Outcome(outcome) => (outcome.delivery, outcome.round, outcome.attempt),
-            Self::Moved(job, _) => key(job),
-        }
-    }
 }
 
 /// Publishes ends and closes their jobs.
@@ -69,11 +60,21 @@ impl Finisher {
 
     /// Tried until it works: the ends stay in memory, bounded by what is in hand (rule 15).
     async fn flush(&self, ends: Vec<End>) -> Result<(), QueueError> {
-        let keys: Vec<JobKey> = ends.iter().map(End::key).collect();
+        let mut outcomes = Vec::new();
+        let mut moved = Vec::new();
+        for end in &ends {
+            match end {
+                End::Outcome(outcome) => outcomes.push((outcome.delivery, outcome.round, outcome.attempt)),
+                End::Moved(job, _) => moved.push(self.flights.give_up(key(job))),
+            }
+        }
         let messages = self.messages(ends);
         insist(&*self.publisher, messages, std::future::pending()).await?;
-        for key in keys {
+        for key in outcomes {
             self.flights.end(key);
+        }
+        for moving in moved {
+            self.flights.moved(&moving);
         }
         Ok(())
     }

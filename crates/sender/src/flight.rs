@@ -43,7 +43,11 @@ pub(crate) fn key(job: &Job) -> JobKey {
 #[derive(Default)]
 pub(crate) struct Flights {
     packs: Mutex<HashMap<JobKey, Vec<Arc<Pack>>>>,
+    moving: AtomicUsize,
 }
+
+/// The packs of a job that is on its way elsewhere.
+pub(crate) struct Moving(Vec<Arc<Pack>>);
 
 impl Flights {
     /// True when the job is new to this process; else its pack now waits for the one in hand.
@@ -56,14 +60,32 @@ impl Flights {
 
     /// The job has an end that is durable.
     pub(crate) fn end(&self, key: JobKey) {
-        let packs = self.packs.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
-        for pack in packs.into_iter().flatten() {
+        for pack in self.take(key) {
             pack.close_one();
         }
     }
 
-    /// Jobs in hand.
-    pub(crate) fn len(&self) -> usize {
-        self.packs.lock().unwrap_or_else(PoisonError::into_inner).len()
+    /// The job is about to be published elsewhere. From now on it is not in hand: it may come back before the
+    /// confirm does, and is then a job of its own.
+    pub(crate) fn give_up(&self, key: JobKey) -> Moving {
+        self.moving.fetch_add(1, Ordering::AcqRel);
+        Moving(self.take(key))
+    }
+
+    /// What was given up is durable elsewhere.
+    pub(crate) fn moved(&self, moving: &Moving) {
+        for pack in &moving.0 {
+            pack.close_one();
+        }
+        self.moving.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// Jobs without a durable end.
+    pub(crate) fn open(&self) -> usize {
+        self.packs.lock().unwrap_or_else(PoisonError::into_inner).len() + self.moving.load(Ordering::Acquire)
+    }
+
+    fn take(&self, key: JobKey) -> Vec<Arc<Pack>> {
+        self.packs.lock().unwrap_or_else(PoisonError::into_inner).remove(&key).unwrap_or_default()
     }
 }

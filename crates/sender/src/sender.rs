@@ -89,7 +89,7 @@ pub async fn run(sender: Sender, stop: CancellationToken) -> Result<(), QueueErr
     stop.cancel();
     shared.tasks.close();
     if tokio::time::timeout(shared.sender.config.grace, shared.tasks.wait()).await.is_err() {
-        warn!(jobs = shared.flights.len(), "the grace period is over; what is under way will be sent again");
+        warn!(jobs = shared.flights.open(), "the grace period is over; what is under way will be sent again");
     }
     drop(shared);
     // With a task still running, `ends` stays open: then the process ends with what is confirmed.
@@ -208,7 +208,7 @@ impl Shared {
     /// Waits until what has ended is published, within the time a flush may take.
     async fn until_ended(&self) {
         let give_up = tokio::time::Instant::now() + Duration::from_secs(5);
-        while self.flights.len() > 0 && tokio::time::Instant::now() < give_up {
+        while self.flights.open() > 0 && tokio::time::Instant::now() < give_up {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }

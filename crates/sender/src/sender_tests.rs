@@ -70,3 +70,18 @@ async fn rule_17_an_endpoint_has_so_many_places_and_no_one_waits_long() {
     drop(place);
     assert!(gate.enter().await.is_some());
 }
+
+#[tokio::test]
+async fn rule_15_a_job_that_was_moved_and_comes_back_before_its_confirm_is_a_new_job() {
+    let (acks, mut acked) = mpsc::unbounded_channel();
+    let pack = |number| Pack::new(Tag { epoch: 1, number }, 1, acks.clone());
+    let flights = Flights::default();
+    let job = job(0);
+    assert!(flights.begin(key(&job), pack(1)));
+    let given_up = flights.give_up(key(&job));
+    assert!(flights.begin(key(&job), pack(2)), "the moved one is in hand now");
+    assert_eq!(flights.open(), 2, "a stop waits for both");
+    flights.moved(&given_up);
+    assert_eq!(acked.recv().await.map(|tag| tag.number), Some(1));
+    assert!(acked.try_recv().is_err(), "the moved one is not acked with it");
+}

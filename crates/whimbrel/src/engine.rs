@@ -19,7 +19,22 @@ use crate::keys;
 pub(crate) struct Engine {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) queue: Arc<dyn Queue>,
-    pub(crate) is_embedded: bool,
+    /// The distributed store, whose schema is not this process's to change; `None` when embedded.
+    postgres: Option<Arc<PostgresStore>>,
+}
+
+impl Engine {
+    pub(crate) fn is_embedded(&self) -> bool {
+        self.postgres.is_none()
+    }
+
+    /// Waits for a database that is away; fails when its schema does not fit this binary.
+    pub(crate) async fn check_schema(&self) -> anyhow::Result<()> {
+        match &self.postgres {
+            Some(postgres) => Ok(postgres.check_schema().await?),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Where the distributed engine is.
@@ -68,7 +83,7 @@ pub(crate) async fn open(config: &Config, tiers: &Tiers, clock: &Arc<dyn Clock>)
         let options = whimbrel_sqlite::Options::default();
         let engine = whimbrel_sqlite::Engine::open(&config.data_dir, options, ring, clock.clone()).await?;
         info!(data_dir = %config.data_dir.display(), "embedded engine");
-        return Ok(Engine { store: engine.store(), queue: engine.queue(), is_embedded: true });
+        return Ok(Engine { store: engine.store(), queue: engine.queue(), postgres: None });
     };
     let store = PostgresStore::connect(
         urls.database.expose_secret(),
@@ -77,11 +92,11 @@ pub(crate) async fn open(config: &Config, tiers: &Tiers, clock: &Arc<dyn Clock>)
         clock.clone(),
     )
     .await?;
-    store.check_schema().await?;
     let options = whimbrel_rabbitmq::Options { url: urls.amqp.expose_secret().to_owned(), role: "whimbrel".into() };
     let queue = RabbitQueue::connect(options, tiers.clone(), clock.clone()).await?;
     info!("distributed engine");
-    Ok(Engine { store: Arc::new(store), queue, is_embedded: false })
+    let store = Arc::new(store);
+    Ok(Engine { store: store.clone(), queue, postgres: Some(store) })
 }
 
 /// What the API needs of engine and configuration.

@@ -70,6 +70,7 @@ pub(crate) async fn start(config: Config, roles: &[Role]) -> anyhow::Result<Runn
     let stop_ops = CancellationToken::new();
     let ops_addr = ops_listener.local_addr()?;
     let ops = tokio::spawn(serve_until(ops_listener, ops_router(&engine), stop_ops.clone()));
+    engine.check_schema().await?;
     prepare(&engine, &config, &contracts, &clock).await?;
     let (admin_key, new_admin_key) = admin_key(&engine, &config, &clock, roles).await?;
     let mut running = Running {
@@ -249,7 +250,7 @@ async fn admin_key(
     if !roles.contains(&Role::Api) {
         return Ok((None, None));
     }
-    let file = engine.is_embedded.then(|| config.data_dir.join(keys::ADMIN_KEY_FILE));
+    let file = engine.is_embedded().then(|| config.data_dir.join(keys::ADMIN_KEY_FILE));
     if !until_answered("the database", || engine.store.keys(None)).await?.is_empty() {
         return Ok((file.and_then(|file| std::fs::read_to_string(file).ok()).map(|key| key.trim().to_owned()), None));
     }

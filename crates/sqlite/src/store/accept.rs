@@ -119,8 +119,8 @@ async fn still_pending(tx: &mut SqliteConnection, event: EventId) -> Result<Vec<
         "SELECT id, event_id, endpoint_id, state, reason, state_at, round, first_attempt, attempt FROM deliveries
          WHERE id BETWEEN ?1 AND ?2 AND event_id = ?3 AND state = 'pending' AND round = 1 AND attempt = 1 ORDER BY id",
     )
-    .bind(rows::first_of_millisecond(event.uuid()))
-    .bind(rows::last_of_millisecond(event.uuid()))
+    .bind(event.delivery_range().0)
+    .bind(event.delivery_range().1)
     .bind(event.uuid())
     .fetch_all(tx)
     .await?;

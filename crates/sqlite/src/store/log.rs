@@ -73,8 +73,8 @@ pub(super) async fn deliveries_of_event(
              event_type, attempts, status_code, error
          FROM deliveries WHERE id BETWEEN ?1 AND ?2 AND event_id = ?3 AND tenant_id = ?4 ORDER BY id",
     )
-    .bind(rows::first_of_millisecond(event.uuid()))
-    .bind(rows::last_of_millisecond(event.uuid()))
+    .bind(event.delivery_range().0)
+    .bind(event.delivery_range().1)
     .bind(event.uuid())
     .bind(tenant.as_str())
     .fetch_all(reads)
@@ -89,8 +89,11 @@ pub(super) async fn deliveries(
     filter: &DeliveryFilter,
     page: Page<DeliveryId>,
 ) -> Result<Vec<DeliveryRow>, Fault> {
-    let from = filter.since.map_or(Uuid::nil(), rows::first_id_at);
-    let to = filter.until.map_or(Uuid::max(), rows::first_id_at).min(page.after.map_or(Uuid::max(), DeliveryId::uuid));
+    let from = filter.since.map_or(Uuid::nil(), |at| DeliveryId::first_at(at).uuid());
+    let to = filter
+        .until
+        .map_or(Uuid::max(), |at| DeliveryId::first_at(at).uuid())
+        .min(page.after.map_or(Uuid::max(), DeliveryId::uuid));
     let states = (!filter.states.is_empty()).then(|| serde_json::json!(filter.states).to_string());
     let found = sqlx::query(
         "SELECT id, event_id, endpoint_id, state, reason, state_at, round, first_attempt, attempt, tenant_id,

@@ -2,9 +2,8 @@
 
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
-use uuid::Uuid;
 use whimbrel_core::Timestamp;
-use whimbrel_core::delivery::{Delivery, DeliveryRow, DeliveryState, FailReason, WaitReason};
+use whimbrel_core::delivery::{Delivery, DeliveryRow, DeliveryState};
 use whimbrel_core::id::{DeliveryId, EndpointId, EventId};
 use whimbrel_core::subscription::EventType;
 use whimbrel_core::tenant::TenantId;
@@ -13,27 +12,8 @@ use crate::fault::Fault;
 
 /// The columns `reason` and `state_at` of a state.
 pub(super) fn state_columns(state: DeliveryState) -> (Option<&'static str>, Option<i64>) {
-    match state {
-        DeliveryState::Pending | DeliveryState::Held | DeliveryState::Cancelled => (None, None),
-        DeliveryState::Retrying { at } | DeliveryState::Succeeded { at } => (None, Some(at.as_micros())),
-        DeliveryState::Waiting(reason) => (Some(reason.as_str()), None),
-        DeliveryState::Failed { reason, at } => (Some(reason.as_str()), Some(at.as_micros())),
-    }
-}
-
-/// The reverse; `None` for what the table's checks forbid.
-fn state(word: &str, reason: Option<&str>, at: Option<i64>) -> Option<DeliveryState> {
-    let at = at.map(Timestamp::from_micros);
-    Some(match word {
-        "pending" => DeliveryState::Pending,
-        "retrying" => DeliveryState::Retrying { at: at? },
-        "waiting" => DeliveryState::Waiting(WaitReason::parse(reason?)?),
-        "held" => DeliveryState::Held,
-        "succeeded" => DeliveryState::Succeeded { at: at? },
-        "failed" => DeliveryState::Failed { reason: FailReason::parse(reason?)?, at: at? },
-        "cancelled" => DeliveryState::Cancelled,
-        _ => return None,
-    })
+    let (reason, at) = state.columns();
+    (reason, at.map(Timestamp::as_micros))
 }
 
 /// Reads `id, event_id, endpoint_id, state, reason, state_at, round, first_attempt, attempt`, the first nine
@@ -41,7 +21,8 @@ fn state(word: &str, reason: Option<&str>, at: Option<i64>) -> Option<DeliverySt
 pub(super) fn delivery(row: &SqliteRow) -> Result<Delivery, Fault> {
     let id = DeliveryId::from_uuid(row.try_get(0)?);
     let (word, reason): (&str, Option<&str>) = (row.try_get(3)?, row.try_get(4)?);
-    let state = state(word, reason, row.try_get(5)?)
+    let at: Option<i64> = row.try_get(5)?;
+    let state = DeliveryState::from_columns(word, reason, at.map(Timestamp::from_micros))
         .ok_or_else(|| Fault::Row(format!("{id} is in the unknown state `{word}` ({reason:?})")))?;
     Ok(Delivery {
         id,
@@ -79,20 +60,4 @@ pub(super) fn tenant_id(text: &str) -> Result<TenantId, Fault> {
 /// A stored event type.
 pub(super) fn event_type(text: &str) -> Result<EventType, Fault> {
     EventType::try_new(text).map_err(|error| Fault::Row(error.to_string()))
-}
-
-/// The lowest id with the same millisecond as `id`: events, and their deliveries, begin with their time.
-pub(super) fn first_of_millisecond(id: Uuid) -> Uuid {
-    Uuid::from_u128(id.as_u128() & !(u128::MAX >> 48))
-}
-
-/// The highest id with the same millisecond as `id`.
-pub(super) fn last_of_millisecond(id: Uuid) -> Uuid {
-    Uuid::from_u128(id.as_u128() | (u128::MAX >> 48))
-}
-
-/// The lowest id of this time or later.
-pub(super) fn first_id_at(at: Timestamp) -> Uuid {
-    let millis = u128::try_from(at.as_micros().max(0)).unwrap_or(0).div_ceil(1_000);
-    Uuid::from_u128(millis.min(u128::MAX >> 80) << 80)
 }
