@@ -18,7 +18,7 @@ use whimbrel_core::port::{
 };
 use whimbrel_core::secret::{Secret, SecretPair, SigningKey};
 use whimbrel_core::tier::Tiers;
-use whimbrel_core::{EventId, TenantId};
+use whimbrel_core::{DeliveryId, EventId, TenantId};
 use whimbrel_testkit::receiver::{Receiver, Step};
 
 use crate::harness::{Kind, Roles, SOON, on_both_engines, publish, subscribe};
@@ -195,6 +195,32 @@ async fn ed25519_signatures_are_accepted_by_independent_cryptography() -> Result
     let verifiers =
         crate::wire::verify("v1a", &[case("genuine", &request.body, "accept"), case("tampered", b"{}", "refuse")])?;
     assert!(verifiers.contains("node/ed25519") && verifiers.contains("python/ed25519"), "{verifiers:?}");
+    stop.cancel();
+    Ok(())
+}
+
+/// Rule 31: an endpoint whose secret is sealed under an unknown key waits; the others are served, from the same batch.
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_31_an_unknown_key_holds_one_endpoint_and_fails_none() -> Result<()> {
+    let receiver = Receiver::start().await?;
+    let before = roles(Kind::Embedded).await?;
+    let sealed = subscribe(&before, "generic", receiver.url("/sealed"), None).await?;
+    let roles = before.with_another_ring().await?;
+    subscribe(&roles, "generic", receiver.url("/open"), None).await?;
+    let stop = CancellationToken::new();
+    roles.start_ingest(&stop);
+    let event = publish(&*roles.queue).await?;
+    roles.start_sender(roles.queue.clone(), &stop);
+    let request = receiver.wait_for(1, SOON).await?.remove(0);
+    assert_eq!(request.path(), "/open");
+    whimbrel_testkit::wait::until("the sealed one waits in a tier", SOON, || async {
+        let rows = roles.queue.depths().await.ok()?;
+        rows.iter().any(|row| row.name == "delay.10s" && row.ready == 1).then_some(())
+    })
+    .await?;
+    let (row, attempts) =
+        roles.store.delivery(&TenantId::default(), DeliveryId::of(event, sealed)).await?.expect("it was stored");
+    assert_eq!((row.delivery.state, attempts.len()), (DeliveryState::Pending, 0));
     stop.cancel();
     Ok(())
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use whimbrel_core::contract::ContractSet;
 use whimbrel_core::endpoint::{Endpoint, EndpointStatus, Health};
@@ -27,31 +28,23 @@ pub(crate) struct Roles {
     contracts: Arc<ContractSet>,
     tiers: Arc<Tiers>,
     clock: Arc<dyn Clock>,
-    #[expect(dead_code, reason = "held for its drop")]
     place: Place,
 }
 
 /// Where the engine keeps its data.
-#[expect(dead_code, reason = "held for their drop")]
 enum Place {
-    Directory(tempfile::TempDir),
-    Servers(Box<(Database, Vhost)>),
+    Directory(TempDir),
+    Servers(#[expect(dead_code, reason = "held for its drop")] Box<(Database, Vhost)>),
 }
 
 impl Roles {
     pub(crate) async fn open(kind: Kind, contracts: Arc<ContractSet>, tiers: Arc<Tiers>) -> Result<Self> {
         whimbrel_testkit::http::install_tls();
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let ring = Arc::new(KeyRing::parse(&KeyRing::generate_entry(&*clock))?);
         match kind {
-            Kind::Embedded => {
-                let directory = tempfile::tempdir()?;
-                let options = whimbrel_sqlite::Options::default();
-                let engine = whimbrel_sqlite::Engine::open(directory.path(), options, ring, clock.clone()).await?;
-                let (store, queue) = (engine.store(), engine.queue());
-                Ok(Self { store, queue, contracts, tiers, clock, place: Place::Directory(directory) })
-            }
+            Kind::Embedded => Self::embedded(tempfile::tempdir()?, contracts, tiers).await,
             Kind::Distributed => {
+                let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+                let ring = Arc::new(KeyRing::parse(&KeyRing::generate_entry(&*clock))?);
                 let (database, vhost) = tokio::try_join!(postgres::database(), rabbitmq::vhost())?;
                 let options = whimbrel_postgres::Options::default();
                 let store =
@@ -65,6 +58,23 @@ impl Roles {
                 Ok(Self { store: Arc::new(store), queue, contracts, tiers, clock, place })
             }
         }
+    }
+
+    async fn embedded(directory: TempDir, contracts: Arc<ContractSet>, tiers: Arc<Tiers>) -> Result<Self> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let ring = Arc::new(KeyRing::parse(&KeyRing::generate_entry(&*clock))?);
+        let options = whimbrel_sqlite::Options::default();
+        let engine = whimbrel_sqlite::Engine::open(directory.path(), options, ring, clock.clone()).await?;
+        let (store, queue) = (engine.store(), engine.queue());
+        Ok(Self { store, queue, contracts, tiers, clock, place: Place::Directory(directory) })
+    }
+
+    /// The same data under a ring that lacks the key of before; embedded only.
+    pub(crate) async fn with_another_ring(self) -> Result<Self> {
+        self.queue.close().await;
+        self.store.close().await;
+        let Place::Directory(directory) = self.place else { anyhow::bail!("an embedded engine") };
+        Self::embedded(directory, self.contracts, self.tiers).await
     }
 
     /// Until `stop` is cancelled.

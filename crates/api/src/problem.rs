@@ -189,7 +189,7 @@ impl IntoResponse for Problem {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Away(_) => {
+            StoreError::Away(_) | StoreError::Sealed { .. } => {
                 tracing::warn!(%error, "a request failed: the store is away");
                 Self::unavailable(1, "the store is away for the moment; try again")
             }

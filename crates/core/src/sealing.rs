@@ -32,6 +32,16 @@ pub enum SealError {
     Damaged(EndpointId),
 }
 
+impl SealError {
+    /// Whose secret cannot be opened; `None` when the ring itself is at fault.
+    pub fn endpoint(&self) -> Option<EndpointId> {
+        match self {
+            Self::UnknownKey { endpoint, .. } | Self::Damaged(endpoint) => Some(*endpoint),
+            Self::Key(_) | Self::Empty => None,
+        }
+    }
+}
+
 /// The keys that secrets are sealed under: the first seals, all open.
 pub struct KeyRing {
     sealing: String,

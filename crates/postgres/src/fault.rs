@@ -18,6 +18,10 @@ impl From<Fault> for StoreError {
     fn from(fault: Fault) -> Self {
         match &fault {
             Fault::Sql(error) if is_passing(error) => Self::Away(error.to_string()),
+            Fault::Seal(error) => match error.endpoint() {
+                Some(endpoint) => Self::Sealed { endpoint, reason: error.to_string() },
+                None => Self::Refused(error.to_string()),
+            },
             _ => Self::Refused(fault.to_string()),
         }
     }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tracing::warn;
+use tracing::{error, warn};
 use url::Url;
 use whimbrel_core::contract::{Contract, ContractSet};
 use whimbrel_core::endpoint::Endpoint;
@@ -57,8 +57,9 @@ pub(crate) enum Known {
     Target(Arc<Target>),
     /// It was deleted.
     Missing,
-    /// Its contract is not loaded here (rule 26).
-    UnknownContract,
+    /// Its contract is not loaded here (rule 26), or its secret is sealed under an unknown key (rule 31): its
+    /// deliveries come back a little later.
+    Unready,
 }
 
 impl EndpointCache {
@@ -74,18 +75,28 @@ impl EndpointCache {
     /// The endpoints of a batch of jobs, each at least as new as its job says; one read for all that
     /// are missing.
     pub(crate) async fn get(&self, wanted: &[(EndpointId, i64)]) -> Result<HashMap<EndpointId, Known>, StoreError> {
-        let (mut known, missing) = self.look(wanted);
-        if missing.is_empty() {
-            return Ok(known);
+        let (mut known, mut missing) = self.look(wanted);
+        let mut found = Vec::new();
+        while !missing.is_empty() {
+            match self.store.endpoints(&missing).await {
+                Err(StoreError::Sealed { endpoint, reason }) if missing.contains(&endpoint) => {
+                    error!(%endpoint, reason, "this endpoint's deliveries wait for the key");
+                    missing.retain(|id| *id != endpoint);
+                    known.insert(endpoint, Known::Unready);
+                }
+                answer => {
+                    found = answer?;
+                    break;
+                }
+            }
         }
-        let found = self.store.endpoints(&missing).await?;
         let read_at = self.clock.now();
         let mut by_id: HashMap<EndpointId, Endpoint> =
             found.into_iter().map(|endpoint| (endpoint.id, endpoint)).collect();
         for id in missing {
             let value = by_id.remove(&id).map(|endpoint| self.target(endpoint));
             match &value {
-                Some(None) => known.insert(id, Known::UnknownContract),
+                Some(None) => known.insert(id, Known::Unready),
                 Some(Some(target)) => {
                     self.keep(id, Entry { read_at, target: Some(target.clone()) });
                     known.insert(id, Known::Target(target.clone()))

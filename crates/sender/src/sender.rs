@@ -249,7 +249,7 @@ impl Shared {
         let target = match known {
             Known::Target(target) if target.endpoint.status.is_active() => target,
             Known::Target(_) | Known::Missing => return outcome(job, Fate::NotActive),
-            Known::UnknownContract => return End::Moved(job, Route::Delay(Tier::new(HOPS[3]), lane)),
+            Known::Unready => return End::Moved(job, Route::Delay(Tier::new(HOPS[3]), lane)),
         };
         let gate = self.gates.of(job.endpoint);
         let Some(_place) = gate.enter().await else { return over_cap(lane, job) };

@@ -64,8 +64,12 @@ impl Fault {
         match self {
             Self::Sql(error) if kind(error) == Kind::Permanent => StoreError::Refused(self.to_string()),
             Self::Row(_) => StoreError::Refused(self.to_string()),
+            Self::Seal(error) => match error.endpoint() {
+                Some(endpoint) => StoreError::Sealed { endpoint, reason: error.to_string() },
+                None => StoreError::Refused(error.to_string()),
+            },
             // A damaged file may be restored; to refuse would park the messages at hand.
-            Self::Sql(_) | Self::Seal(_) | Self::Undecided => StoreError::Away(self.to_string()),
+            Self::Sql(_) | Self::Undecided => StoreError::Away(self.to_string()),
         }
     }
 

@@ -139,8 +139,8 @@ impl Tracker {
                     let (first, second) = part.split_at(part.len() / 2);
                     parts.extend([second, first]);
                 }
-                Err(StoreError::Away(reason)) => {
-                    warn!(reason, outcomes = part.len(), "the store is away; the batch is tried again");
+                Err(error @ (StoreError::Away(_) | StoreError::Sealed { .. })) => {
+                    warn!(%error, outcomes = part.len(), "the store is away; the batch is tried again");
                     parts.push(part);
                     tokio::select! {
                         () = stop.cancelled() => return None,

@@ -28,6 +28,14 @@ pub enum StoreError {
     /// The same call will never work: the rows or the statement are at fault.
     #[error("the store refused: {0}")]
     Refused(String),
+    /// This endpoint's secret cannot be opened; the same call without it works (rule 31).
+    #[error("{reason}")]
+    Sealed {
+        /// Whose secret.
+        endpoint: EndpointId,
+        /// Why, naming the key.
+        reason: String,
+    },
 }
 
 // ---- intake ---------------------------------------------------------------------------------------
