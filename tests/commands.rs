@@ -65,3 +65,22 @@ async fn the_topology_is_printed_and_checked() -> Result<()> {
     assert!(!config.lines().iter().any(|line| line.contains("hidden")), "{:?}", config.lines());
     Ok(())
 }
+
+/// `topology check` names what is missing, and agrees once `topology apply` has run.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_topology_is_checked_against_a_live_broker() -> Result<()> {
+    let vhost = whimbrel_testkit::rabbitmq::vhost().await?;
+    let amqp = reqwest::Url::parse(vhost.amqp_url())?;
+    let mut management = reqwest::Url::parse(vhost.management().url())?;
+    management.set_username(amqp.username()).expect("a URL with a host");
+    management.set_password(amqp.password()).expect("a URL with a host");
+    let topology = |action: &str| Whimbrel::command("topology").arg(action).env("WHIMBREL_AMQP_URL", vhost.amqp_url());
+    let check = || topology("check").arg("--management-url").arg(management.as_str());
+    let mut before = check().start()?;
+    assert_eq!(before.exited(SOON).await?.code(), Some(1));
+    assert!(before.lines().iter().any(|line| line.contains("whimbrel.jobs.live.v1")), "{:?}", before.lines());
+    assert!(topology("apply").start()?.exited(SOON).await?.success());
+    let mut after = check().start()?;
+    assert!(after.exited(SOON).await?.success(), "{:?}", after.lines());
+    Ok(())
+}

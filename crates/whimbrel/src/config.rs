@@ -162,10 +162,6 @@ impl Config {
 
     fn check(&self) -> anyhow::Result<()> {
         ensure!(
-            self.database_url.is_some() == self.amqp_url.is_some(),
-            "database_url and amqp_url go together: set both for the distributed engine, or neither for the embedded one"
-        );
-        ensure!(
             self.retry_scale.is_finite() && self.retry_scale > 0.0,
             "retry_scale must be a number above 0, not {}",
             self.retry_scale

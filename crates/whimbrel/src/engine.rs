@@ -45,8 +45,17 @@ pub(crate) struct Urls<'a> {
 
 impl Config {
     /// The distributed engine's servers; `None` means embedded.
-    pub(crate) fn distributed(&self) -> Option<Urls<'_>> {
-        Some(Urls { database: self.database_url.as_ref()?, amqp: self.amqp_url.as_ref()? })
+    ///
+    /// # Errors
+    /// When only one of the two is set.
+    pub(crate) fn distributed(&self) -> anyhow::Result<Option<Urls<'_>>> {
+        match (&self.database_url, &self.amqp_url) {
+            (Some(database), Some(amqp)) => Ok(Some(Urls { database, amqp })),
+            (None, None) => Ok(None),
+            _ => anyhow::bail!(
+                "database_url and amqp_url go together: set both for the distributed engine, or neither for the embedded one"
+            ),
+        }
     }
 }
 
@@ -78,8 +87,9 @@ fn files(root: &Path, dir: &Path) -> anyhow::Result<Vec<(String, String)>> {
 
 /// Opens the configured engine.
 pub(crate) async fn open(config: &Config, tiers: &Tiers, clock: &Arc<dyn Clock>) -> anyhow::Result<Engine> {
+    let urls = config.distributed()?;
     let ring = Arc::new(keys::ring(config, &**clock)?);
-    let Some(urls) = config.distributed() else {
+    let Some(urls) = urls else {
         let options = whimbrel_sqlite::Options::default();
         let engine = whimbrel_sqlite::Engine::open(&config.data_dir, options, ring, clock.clone()).await?;
         info!(data_dir = %config.data_dir.display(), "embedded engine");

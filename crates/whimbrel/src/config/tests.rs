@@ -59,7 +59,7 @@ fn every_key_of_the_example_is_known_as_a_variable() {
 #[test]
 fn one_url_alone_is_an_error_that_says_so() {
     let config = Config { amqp_url: Some("amqp://localhost".to_owned().into()), ..Config::default() };
-    let error = config.check().expect_err("half an engine");
+    let Err(error) = config.distributed() else { panic!("half an engine") };
     assert!(error.to_string().contains("database_url and amqp_url go together"), "{error}");
 }
 
