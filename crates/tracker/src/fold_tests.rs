@@ -241,6 +241,16 @@ fn rule_12_gone_fails_this_delivery_and_suspends() {
 }
 
 #[test]
+fn rule_20_only_attempts_really_inserted_count_for_health() {
+    let mut world = World::new(1);
+    let twins = [World::outcome(0, 1, 1, 500), World::outcome(0, 1, 2, 500), World::outcome(0, 1, 1, 500)];
+    let seen = vec![Seen::New, Seen::OtherExecution, Seen::SameExecution];
+    let folded = world.settle_seen(&twins, seen);
+    assert_eq!(world.endpoints[&endpoint()].health.consecutive_failures, 1);
+    assert_eq!(folded.decision.deliveries[0].attempts_added, 1);
+}
+
+#[test]
 fn rule_28_an_unknown_deliverys_outcome_is_counted() {
     let mut world = World::new(0);
     let folded = world.settle(&[World::outcome(7, 1, 1, 200)]);
