@@ -1,11 +1,15 @@
 use whimbrel_core::event::TraceContext;
-use whimbrel_core::message::Body;
-use whimbrel_core::port::Tag;
+use whimbrel_core::message::{Body, Job};
+use whimbrel_core::outcome::Fate;
+use whimbrel_core::port::{Route, Tag};
+use whimbrel_core::tier::Tier;
 use whimbrel_core::{DeliveryId, EventId, Timestamp};
 
+use super::handle::over_cap;
 use super::*;
 use crate::finish::End;
 use crate::flight::{Pack, key};
+use crate::gate::START_WITHIN;
 
 fn job(hops: u32) -> Job {
     let at = Timestamp::from_secs(1);
