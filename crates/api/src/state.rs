@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use whimbrel_core::contract::ContractSet;
+use whimbrel_core::intake::IDEMPOTENCY_WINDOW;
 use whimbrel_core::port::{Clock, Publisher, Store};
 
 use crate::key;
@@ -58,7 +59,7 @@ impl Settings {
             admin_key_hash: admin_key.map(key::hash),
             allow_http: false,
             allow_networks: Vec::new(),
-            idempotency_window: Duration::from_hours(7 * 24),
+            idempotency_window: IDEMPOTENCY_WINDOW,
             retention: Duration::from_hours(30 * 24),
             management_bytes_max: 64 * 1024,
             event_bytes_max: 1024 * 1024,

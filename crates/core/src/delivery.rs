@@ -1,9 +1,14 @@
 //! Deliveries: one event on its way to one endpoint.
 
+use std::time::Duration;
+
 use crate::id::{DeliveryId, EndpointId, EventId, ExecutionId};
 use crate::subscription::EventType;
 use crate::tenant::TenantId;
 use crate::time::Timestamp;
+
+/// How long after a job is due the sweep looks whether its attempt was made.
+pub const SWEEP_GRACE: Duration = Duration::from_mins(10);
 
 /// Why a delivery will not be tried again by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -8,7 +8,7 @@ mod validate;
 use bytes::Bytes;
 
 pub use cloud_event::{CLOUD_EVENTS_JSON, CloudEvent};
-pub use idempotency::{IDEMPOTENCY_KEY_BYTES_MAX, IdempotencyKey, content_hash};
+pub use idempotency::{IDEMPOTENCY_KEY_BYTES_MAX, IDEMPOTENCY_WINDOW, IdempotencyKey, content_hash};
 pub use trace::trace_context;
 pub use validate::{Window, render_within, validate};
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use whimbrel_core::contract::{Contract, ContractSet};
 use whimbrel_core::event::Event;
-use whimbrel_core::intake::{Window, content_hash, render_within, validate};
+use whimbrel_core::intake::{IDEMPOTENCY_WINDOW, Window, content_hash, render_within, validate};
 use whimbrel_core::port::{Claim, Claimed, Clock, Intake, StoreError};
 use whimbrel_core::problem::Rejection;
 use whimbrel_core::render::Rendered;
@@ -12,9 +12,6 @@ use whimbrel_core::{EventId, Timestamp};
 
 use crate::directory::Tenants;
 use crate::read::Incoming;
-
-/// How long an idempotency key is held (rule 6).
-const KEY_LIFE: Duration = Duration::from_hours(7 * 24);
 
 /// An event with the id it would get, and what became of it so far.
 type Candidate = Result<Event, Rejection>;
@@ -93,7 +90,7 @@ pub(crate) async fn claim(
                 key_hash: key.hash(),
                 content_hash: content_hash(&event.event_type, &event.data),
                 event: accepted.id,
-                expires_at: now + KEY_LIFE,
+                expires_at: now + IDEMPOTENCY_WINDOW,
             });
         }
     }

@@ -4,15 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use whimbrel_core::contract::ContractName;
-use whimbrel_core::delivery::{Delivery, DeliveryState};
+use whimbrel_core::delivery::{Delivery, DeliveryState, SWEEP_GRACE};
 use whimbrel_core::endpoint::{EndpointStatus, Subscriber};
 use whimbrel_core::event::Event;
 use whimbrel_core::message::{Body, Job};
 use whimbrel_core::port::{Accepted, Fanout};
 use whimbrel_core::{EndpointId, Timestamp};
-
-/// After this long the sweep looks whether a first attempt was made.
-const SWEEP_GRACE: std::time::Duration = std::time::Duration::from_mins(10);
 
 /// The deliveries of an event.
 pub(crate) fn deliveries(event: &Event, subscribers: &[Subscriber]) -> Vec<Delivery> {

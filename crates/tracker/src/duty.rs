@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
-use whimbrel_core::delivery::{Delivery, DeliveryState, WaitReason};
+use whimbrel_core::delivery::{Delivery, DeliveryState, SWEEP_GRACE, WaitReason};
 use whimbrel_core::port::{Lane, Publisher, QueueError};
 
-use crate::fold::SWEEP_GRACE;
 use crate::publish::{Ready, job_messages};
 use crate::settle::Tracker;
 

@@ -7,15 +7,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use whimbrel_core::contract::ContractSet;
-use whimbrel_core::delivery::Delivery;
+use whimbrel_core::delivery::{Delivery, SWEEP_GRACE};
 use whimbrel_core::endpoint::{EndpointStatus, Health, SuspendReason};
 use whimbrel_core::judge::{Publish, Seen, judge};
 use whimbrel_core::outcome::{Fate, Outcome};
 use whimbrel_core::port::{Decision, DeliveryChange, EndpointFacts, Facts, Suspended};
 use whimbrel_core::{DeliveryId, EndpointId, Timestamp};
-
-/// How long after a job is due the sweep looks for its delivery.
-pub(crate) const SWEEP_GRACE: Duration = Duration::from_mins(10);
 
 /// A job to publish after the commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,9 +1,14 @@
 //! What makes a repeated event known as one (rule 6).
 
+use std::time::Duration;
+
 use sha2::{Digest, Sha256};
 
 use crate::problem::Rejection;
 use crate::subscription::EventType;
+
+/// How long a key holds (rule 6).
+pub const IDEMPOTENCY_WINDOW: Duration = Duration::from_hours(7 * 24);
 
 /// Bytes of a key, and of each part of a CloudEvent's, at most.
 pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 1024;
