@@ -7,7 +7,7 @@ use crate::subscription::EventType;
 use crate::tenant::TenantId;
 use crate::time::Timestamp;
 
-/// How long after a job is due the sweep looks whether its attempt was made.
+/// How long after a job is due the sweep looks whether its attempt was made, where the configuration says nothing.
 pub const SWEEP_GRACE: Duration = Duration::from_mins(10);
 
 /// Why a delivery will not be tried again by itself.
@@ -47,10 +47,6 @@ pub enum WaitReason {
     Manual,
     /// Over its endpoint's cap for longer than parking allows (rule 17).
     Deferred,
-    /// Its endpoint was activated and its turn has come.
-    Release,
-    /// Asked for by a replay.
-    Replay,
 }
 
 impl WaitReason {
@@ -59,14 +55,12 @@ impl WaitReason {
         match self {
             Self::Manual => "manual",
             Self::Deferred => "deferred",
-            Self::Release => "release",
-            Self::Replay => "replay",
         }
     }
 
     /// The reverse of [`Self::as_str`].
     pub fn parse(word: &str) -> Option<Self> {
-        [Self::Manual, Self::Deferred, Self::Release, Self::Replay].into_iter().find(|reason| reason.as_str() == word)
+        [Self::Manual, Self::Deferred].into_iter().find(|reason| reason.as_str() == word)
     }
 }
 

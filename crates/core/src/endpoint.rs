@@ -1,8 +1,12 @@
 //! Endpoints: where a tenant wants its events, and how well that goes.
 
+use std::fmt;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::contract::{ContractName, Suspension};
+use crate::filter::Filter;
 use crate::id::EndpointId;
 use crate::secret::SecretPair;
 use crate::subscription::{EventType, Pattern};
@@ -103,6 +107,98 @@ impl Health {
     }
 }
 
+/// Headers that an owner adds to an endpoint's requests. Their values may be credentials: they are sealed at rest, and
+/// neither shown nor logged.
+#[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct CustomHeaders(pub Vec<(String, String)>);
+
+impl CustomHeaders {
+    /// For sealing.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("pairs of texts are JSON")
+    }
+
+    /// The reverse of [`Self::to_bytes`]; `None` for anything else.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        serde_json::from_slice(bytes).ok()
+    }
+
+    /// The names, which are no secret.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Debug for CustomHeaders {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.names()).finish()
+    }
+}
+
+/// What an owner may choose for an endpoint; each `None` leaves it to the contract or the deployment. A store keeps
+/// it as JSON and ignores what a newer version added.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct EndpointOptions {
+    /// One deadline from connecting to the status line, at most the contract's.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "millis")]
+    pub timeout: Option<Duration>,
+    /// POSTs a second at most, per sender process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_limit: Option<u32>,
+    /// POSTs under way at most, per sender process; also the window of releases and replays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_flight_max: Option<u32>,
+    /// Delays between attempts instead of the contract's, each one of the loaded tiers.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "many_millis")]
+    pub retry_delays: Option<Vec<Duration>>,
+    /// Which of the events of its types it wants.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<Filter>,
+}
+
+mod millis {
+    use std::time::Duration;
+
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
+
+    pub(super) fn number(duration: Duration) -> u64 {
+        u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    #[expect(clippy::ref_option, reason = "serde's signature")]
+    pub(super) fn serialize<S: Serializer>(value: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+        value.map(number).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+        Ok(Option::<u64>::deserialize(deserializer)?.map(Duration::from_millis))
+    }
+}
+
+mod many_millis {
+    use std::time::Duration;
+
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
+
+    #[expect(clippy::ref_option, reason = "serde's signature")]
+    pub(super) fn serialize<S: Serializer>(value: &Option<Vec<Duration>>, serializer: S) -> Result<S::Ok, S::Error> {
+        let millis: Option<Vec<u64>> =
+            value.as_ref().map(|delays| delays.iter().copied().map(super::millis::number).collect());
+        millis.serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Duration>>, D::Error> {
+        let millis = Option::<Vec<u64>>::deserialize(deserializer)?;
+        Ok(millis.map(|delays| delays.into_iter().map(Duration::from_millis).collect()))
+    }
+}
+
 /// An endpoint, whole.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Endpoint {
@@ -120,6 +216,10 @@ pub struct Endpoint {
     pub description: Option<String>,
     /// What bodies are signed with.
     pub secrets: SecretPair,
+    /// What its requests carry besides the contract's headers.
+    pub headers: CustomHeaders,
+    /// What else its owner chose.
+    pub options: EndpointOptions,
     /// Whether deliveries go out.
     pub status: EndpointStatus,
     /// The run of failures.
@@ -143,10 +243,12 @@ pub struct Subscriber {
     pub status: EndpointStatus,
     /// Carried by its jobs (rule 10).
     pub version: i64,
+    /// Which of the events of its types it wants.
+    pub filter: Option<Filter>,
 }
 
 impl Subscriber {
-    /// Whether an event of this type is for it.
+    /// Whether an event of this type is for it, as far as the type goes: its filter is asked about the data.
     pub fn wants(&self, event_type: &EventType) -> bool {
         self.status != EndpointStatus::Disabled && self.events.iter().any(|pattern| pattern.matches(event_type))
     }

@@ -158,7 +158,30 @@ typed_id!(
     PackId, "pack"
 );
 
+typed_id!(
+    /// A replay, a release or a drop of an endpoint's deliveries.
+    ReplayId, "rpl"
+);
+typed_id!(
+    /// An entry of the audit log.
+    AuditId, "aud"
+);
+
 impl EventId {
+    /// The id of an event that Whimbrel itself speaks of: always the same for the same cause, so that saying it
+    /// again makes no second event (rule 11). `at` is when it happened, and must be the same each time too.
+    pub fn of_cause(at: Timestamp, cause: &str) -> Self {
+        let hash = Sha256::digest(cause.as_bytes());
+        let mut random = [0u8; 10];
+        random.copy_from_slice(&hash[..10]);
+        Self(v7(at, random))
+    }
+
+    /// The lowest id of this time or later.
+    pub fn first_at(at: Timestamp) -> Self {
+        Self(DeliveryId::first_at(at).uuid())
+    }
+
     /// The lowest and the highest id that a delivery of this event can have: they share its millisecond.
     pub fn delivery_range(self) -> (Uuid, Uuid) {
         let rest = u128::MAX >> 48;

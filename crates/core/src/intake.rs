@@ -10,7 +10,7 @@ use bytes::Bytes;
 pub use cloud_event::{CLOUD_EVENTS_JSON, CloudEvent};
 pub use idempotency::{IDEMPOTENCY_KEY_BYTES_MAX, IDEMPOTENCY_WINDOW, IdempotencyKey, content_hash};
 pub use trace::trace_context;
-pub use validate::{Window, render_within, validate};
+pub use validate::{Window, check_payload, render_within, validate};
 
 use crate::event::TraceContext;
 use crate::problem::Rejection;

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::contract::Contract;
+use crate::contract::{Contract, Retry};
 use crate::delivery::{Delivery, DeliveryState, FailReason, WaitReason};
 use crate::endpoint::EndpointStatus;
 use crate::outcome::{Attempted, Fate, Outcome, Reply};
@@ -47,16 +47,25 @@ pub struct Verdict {
     pub gone: bool,
 }
 
+/// What a verdict asks of an endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Judged<'a> {
+    /// Whether it takes deliveries.
+    pub status: EndpointStatus,
+    /// Its own schedule instead of the contract's.
+    pub retry_delays: Option<&'a [Duration]>,
+}
+
 /// Judges one outcome.
 ///
-/// `endpoint` is the endpoint's status in the same transaction, `None` when it was deleted;
-/// `jitter` lies in `0.0..1.0` and is drawn by the caller.
+/// `endpoint` is the endpoint in the same transaction, `None` when it was deleted; `jitter` lies in `0.0..1.0` and is
+/// drawn by the caller.
 pub fn judge(
     delivery: &Delivery,
     outcome: &Outcome,
     seen: Seen,
     contract: &Contract,
-    endpoint: Option<EndpointStatus>,
+    endpoint: Option<Judged<'_>>,
     now: Timestamp,
     jitter: f64,
 ) -> Verdict {
@@ -67,12 +76,14 @@ pub fn judge(
         _ if delivery.state.is_final() => unchanged,
         Fate::Attempted(attempted) => match seen {
             Seen::New if outcome.attempt == delivery.attempt => {
-                fail(unchanged, attempted, contract, endpoint.is_none(), now, jitter)
+                fail(unchanged, attempted, contract, endpoint, now, jitter)
             }
             Seen::SameExecution => publish_again(unchanged, outcome),
             Seen::New | Seen::OtherExecution => unchanged,
         },
-        Fate::NotActive if outcome.attempt == delivery.attempt => not_active(unchanged, endpoint),
+        Fate::NotActive if outcome.attempt == delivery.attempt => {
+            not_active(unchanged, endpoint.map(|endpoint| endpoint.status))
+        }
         Fate::Deferred if outcome.attempt == delivery.attempt && has_job(delivery) => {
             set(unchanged, DeliveryState::Waiting(WaitReason::Deferred))
         }
@@ -101,30 +112,42 @@ fn fail(
     verdict: Verdict,
     attempted: &Attempted,
     contract: &Contract,
-    deleted: bool,
+    endpoint: Option<Judged<'_>>,
     now: Timestamp,
     jitter: f64,
 ) -> Verdict {
     let failed = |reason| set(verdict, DeliveryState::Failed { reason, at: now });
-    if deleted {
-        return set(verdict, DeliveryState::Cancelled);
-    }
+    let Some(endpoint) = endpoint else { return set(verdict, DeliveryState::Cancelled) };
     if attempted.status_code().is_some_and(|status| contract.suspension().gone_statuses.contains(&status)) {
         return Verdict { gone: true, ..failed(FailReason::Gone) };
     }
     if matches!(&attempted.reply, Reply::Error { kind, .. } if kind.is_refusal()) {
         return failed(FailReason::Refused);
     }
-    let position = verdict.delivery.position(verdict.delivery.attempt);
-    match contract.retry_after(position, jitter) {
+    let own = endpoint.retry_delays.map(|delays| contract.retry().with_delays(delays));
+    let retry = own.as_ref().unwrap_or(contract.retry());
+    match delay(retry, verdict.delivery.position(verdict.delivery.attempt), attempted, jitter) {
         None => failed(FailReason::Exhausted),
-        Some(delay) => {
+        Some((delay, jitter)) => {
             let at = now + delay;
-            let jitter = delay.saturating_sub(contract.retry_after(position, 0.0).unwrap_or_default());
             let attempt = verdict.delivery.attempt + 1;
             let delivery = Delivery { state: DeliveryState::Retrying { at }, attempt, ..verdict.delivery };
             Verdict { delivery, publish: Publish::Retry { at, jitter }, ..verdict }
         }
+    }
+}
+
+/// The delay before the next attempt and how much of it is jitter; `None` after the last. A receiver's `Retry-After`
+/// lengthens the delay up to the contract's cap, and never shortens it (rule 23).
+fn delay(retry: &Retry, position: u32, attempted: &Attempted, jitter: f64) -> Option<(Duration, Duration)> {
+    let scheduled = retry.after(position, jitter)?;
+    let asked = match &attempted.reply {
+        Reply::Response { retry_after: Some(asked), .. } => retry.retry_after_max().map(|max| max.min(*asked)),
+        _ => None,
+    };
+    match asked {
+        Some(asked) if asked > scheduled => Some((asked, Duration::ZERO)),
+        _ => Some((scheduled, scheduled.saturating_sub(retry.after(position, 0.0)?))),
     }
 }
 

@@ -6,6 +6,7 @@ use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use data_encoding::{BASE64, HEXLOWER_PERMISSIVE};
 
+use crate::endpoint::CustomHeaders;
 use crate::id::EndpointId;
 use crate::port::Clock;
 use crate::secret::SecretPair;
@@ -77,14 +78,44 @@ impl KeyRing {
         format!("k{}:{}", clock.now().as_secs(), BASE64.encode(&key))
     }
 
+    /// The id of the key that seals.
+    pub fn sealing_key(&self) -> &str {
+        &self.sealing
+    }
+
+    /// The id of the key that something was sealed under; `None` when it is damaged.
+    pub fn key_of(sealed: &[u8]) -> Option<&str> {
+        let (&length, rest) = sealed.split_first()?;
+        std::str::from_utf8(rest.get(..usize::from(length))?).ok()
+    }
+
     /// Seals an endpoint's secrets: `id length, id, nonce, ciphertext`.
     pub fn seal(&self, secrets: &SecretPair, endpoint: EndpointId, clock: &dyn Clock) -> Vec<u8> {
+        self.seal_bytes(&zeroize::Zeroizing::new(secrets.to_bytes()), endpoint.uuid().as_bytes(), clock)
+    }
+
+    /// The reverse of [`Self::seal`].
+    pub fn open(&self, sealed: &[u8], endpoint: EndpointId) -> Result<SecretPair, SealError> {
+        let plain = self.open_bytes(sealed, endpoint, endpoint.uuid().as_bytes())?;
+        SecretPair::from_bytes(&plain).ok_or(SealError::Damaged(endpoint))
+    }
+
+    /// Seals an endpoint's headers, in the same form. The two cannot take each other's place.
+    pub fn seal_headers(&self, headers: &CustomHeaders, endpoint: EndpointId, clock: &dyn Clock) -> Vec<u8> {
+        self.seal_bytes(&zeroize::Zeroizing::new(headers.to_bytes()), &headers_aad(endpoint), clock)
+    }
+
+    /// The reverse of [`Self::seal_headers`].
+    pub fn open_headers(&self, sealed: &[u8], endpoint: EndpointId) -> Result<CustomHeaders, SealError> {
+        let plain = self.open_bytes(sealed, endpoint, &headers_aad(endpoint))?;
+        CustomHeaders::from_bytes(&plain).ok_or(SealError::Damaged(endpoint))
+    }
+
+    fn seal_bytes(&self, plain: &[u8], aad: &[u8], clock: &dyn Clock) -> Vec<u8> {
         let mut nonce = [0; NONCE_BYTES];
         clock.fill(&mut nonce);
-        let plain = zeroize::Zeroizing::new(secrets.to_bytes());
-        let aad = endpoint.uuid();
-        let payload = Payload { msg: &plain, aad: aad.as_bytes() };
         let cipher = self.keys.get(&self.sealing).expect("the sealing key is one of the ring's");
+        let payload = Payload { msg: plain, aad };
         let sealed = cipher.encrypt(&XNonce::from(nonce), payload).expect("a secret is far below the cipher's limit");
         let mut out = Vec::with_capacity(1 + self.sealing.len() + NONCE_BYTES + sealed.len());
         out.push(u8::try_from(self.sealing.len()).expect("parse_key bounds the id"));
@@ -94,19 +125,25 @@ impl KeyRing {
         out
     }
 
-    /// The reverse of [`Self::seal`].
-    pub fn open(&self, sealed: &[u8], endpoint: EndpointId) -> Result<SecretPair, SealError> {
+    fn open_bytes(
+        &self,
+        sealed: &[u8],
+        endpoint: EndpointId,
+        aad: &[u8],
+    ) -> Result<zeroize::Zeroizing<Vec<u8>>, SealError> {
         let damaged = || SealError::Damaged(endpoint);
         let (&length, rest) = sealed.split_first().ok_or_else(damaged)?;
         let (id, rest) = rest.split_at_checked(usize::from(length)).ok_or_else(damaged)?;
         let (nonce, ciphertext) = rest.split_first_chunk::<NONCE_BYTES>().ok_or_else(damaged)?;
         let id = std::str::from_utf8(id).map_err(|_| damaged())?;
         let cipher = self.keys.get(id).ok_or_else(|| SealError::UnknownKey { endpoint, key: id.to_owned() })?;
-        let aad = endpoint.uuid();
-        let payload = Payload { msg: ciphertext, aad: aad.as_bytes() };
-        let plain = zeroize::Zeroizing::new(cipher.decrypt(&XNonce::from(*nonce), payload).map_err(|_| damaged())?);
-        SecretPair::from_bytes(&plain).ok_or_else(damaged)
+        let payload = Payload { msg: ciphertext, aad };
+        Ok(zeroize::Zeroizing::new(cipher.decrypt(&XNonce::from(*nonce), payload).map_err(|_| damaged())?))
     }
+}
+
+fn headers_aad(endpoint: EndpointId) -> Vec<u8> {
+    [endpoint.uuid().as_bytes().as_slice(), b"headers"].concat()
 }
 
 fn parse_key(entry: &str) -> Option<(String, XChaCha20Poly1305)> {

@@ -52,7 +52,7 @@ fn is_type(text: &str) -> bool {
 pub enum Pattern {
     /// `*`: every event but the system's own.
     All,
-    /// `order.*`: every type below `order.`, at any depth.
+    /// `order.*`: every type below `order.`, at any depth. Of the system's own types only under `endpoint.*`.
     Under(String),
     /// `order.created`.
     Exact(EventType),
@@ -63,8 +63,11 @@ impl Pattern {
     pub fn matches(&self, event_type: &EventType) -> bool {
         match self {
             Self::All => !event_type.is_system(),
+            // Of the system's own types only `endpoint.*` is a prefix (rule 11): `delivery.*` and `webhook.*` are the
+            // tenant's to use.
             Self::Under(prefix) => {
-                event_type.as_str().strip_prefix(prefix.as_str()).is_some_and(|rest| rest.starts_with('.'))
+                (!event_type.is_system() || prefix == "endpoint")
+                    && event_type.as_str().strip_prefix(prefix.as_str()).is_some_and(|rest| rest.starts_with('.'))
             }
             Self::Exact(exact) => exact == event_type,
         }

@@ -83,8 +83,33 @@ pub struct Tenant {
     pub name: Option<String>,
     /// What this tenant's receivers see.
     pub contract: ContractName,
+    /// What it may have and send, where that is less than its contract allows.
+    pub limits: TenantLimits,
+    /// While its payloads are being erased: those of all events accepted before this.
+    pub erasing_before: Option<Timestamp>,
     /// When it was made.
     pub created_at: Timestamp,
+}
+
+impl Tenant {
+    /// A new one, without a name and limits of its own.
+    pub fn new(id: TenantId, contract: ContractName, created_at: Timestamp) -> Self {
+        Self { id, name: None, contract, limits: TenantLimits::default(), erasing_before: None, created_at }
+    }
+}
+
+/// A tenant's own limits; each `None` leaves it to the contract, or means no limit. A store keeps them as JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct TenantLimits {
+    /// Endpoints at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoints: Option<u32>,
+    /// Events a second at most, per API key and API process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub events_per_second: Option<u32>,
+    /// Bytes of a rendered payload at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payload_bytes: Option<usize>,
 }
 
 /// What intake needs to know of a tenant, cheap enough to read once a batch.
@@ -94,7 +119,10 @@ pub struct TenantHead {
     pub id: TenantId,
     /// What its receivers see.
     pub contract: ContractName,
-    /// Rises with every change of any of its endpoints, so that a copy of its subscriptions can be kept.
+    /// Its own limits.
+    pub limits: TenantLimits,
+    /// Rises with every change of any of its endpoints or event types, so that a copy of its subscriptions can be
+    /// kept.
     pub endpoints_version: i64,
 }
 

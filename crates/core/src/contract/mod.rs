@@ -123,12 +123,6 @@ impl Contract {
         &self.retry
     }
 
-    /// The delay after the failed attempt at `position` (from 1 in each round); `None` after the last.
-    /// `jitter01` lies in `0.0..=1.0`; it only ever lengthens the delay (rule 23).
-    pub fn retry_after(&self, position: u32, jitter01: f64) -> Option<Duration> {
-        self.retry.after(position, jitter01)
-    }
-
     /// Whether delays are lengthened at random.
     pub fn has_jitter(&self) -> bool {
         self.retry.jitter() > 0.0

@@ -15,6 +15,7 @@ const JITTER_MAX: f64 = 0.1;
 pub struct Retry {
     delays: Vec<Duration>,
     jitter: f64,
+    obeyed_max: Option<Duration>,
 }
 
 impl Retry {
@@ -28,8 +29,26 @@ impl Retry {
         self.jitter
     }
 
-    /// The delay after the failed attempt at `position`, counted from 1; `None` after the last attempt.
-    pub(super) fn after(&self, position: u32, jitter01: f64) -> Option<Duration> {
+    /// From the first attempt to the last one at most, as long as nobody asks for more time.
+    pub fn longest(&self) -> Duration {
+        let scheduled: Duration = self.delays.iter().sum();
+        scheduled + scheduled.mul_f64(self.jitter)
+    }
+
+    /// Up to how long a receiver's `Retry-After` is obeyed beyond the schedule; `None` where the contract ignores it.
+    pub fn retry_after_max(&self) -> Option<Duration> {
+        self.obeyed_max
+    }
+
+    /// The same with an endpoint's own delays.
+    #[must_use]
+    pub fn with_delays(&self, delays: &[Duration]) -> Self {
+        Self { delays: delays.to_vec(), ..*self }
+    }
+
+    /// The delay after the failed attempt at `position`, counted from 1; `None` after the last attempt. `jitter01`
+    /// lies in `0.0..=1.0`; it only ever lengthens the delay (rule 23).
+    pub fn after(&self, position: u32, jitter01: f64) -> Option<Duration> {
         let place = usize::try_from(position.max(1) - 1).ok()?;
         let delay = *self.delays.get(place)?;
         Some(delay + delay.mul_f64(self.jitter * jitter01.clamp(0.0, 1.0)))
@@ -42,7 +61,7 @@ impl Retry {
             let millis = u64::try_from(scaled.as_nanos().div_ceil(1_000_000)).expect("seven days fit");
             Duration::from_millis(millis.max(1))
         };
-        Self { delays: self.delays.into_iter().map(scale).collect(), ..self }
+        Self { delays: self.delays.into_iter().map(scale).collect(), obeyed_max: self.obeyed_max.map(scale), ..self }
     }
 }
 
@@ -52,6 +71,7 @@ pub(super) struct RawRetry {
     delays: Vec<String>,
     #[serde(default)]
     jitter: f64,
+    retry_after_max: Option<String>,
 }
 
 impl RawRetry {
@@ -65,6 +85,8 @@ impl RawRetry {
             .collect::<Result<_, _>>()?;
         let holds = (0.0..=JITTER_MAX).contains(&self.jitter);
         ensure(holds, "retry.jitter", format!("must lie between 0 and {JITTER_MAX}"))?;
-        Ok(Retry { delays, jitter: self.jitter })
+        let obeyed_max =
+            self.retry_after_max.map(|text| duration("retry.retry_after_max", &text, DELAY_MAX)).transpose()?;
+        Ok(Retry { delays, jitter: self.jitter, obeyed_max })
     }
 }

@@ -247,14 +247,14 @@ fn every_named_type_has_a_sample() {
 #[test]
 fn an_attempts_position_in_its_round_gives_the_delay() {
     let generic = contract("generic");
-    let after = |position| generic.retry_after(position, 0.9).map(|delay| delay.as_secs());
+    let after = |position| generic.retry().after(position, 0.9).map(|delay| delay.as_secs());
     assert_eq!([1, 2, 3, 4, 5, 6].map(after), [Some(30), Some(300), Some(1_800), Some(7_200), None, None]);
 }
 
 #[test]
 fn rule_23_jitter_only_lengthens() {
     let standard = contract("standard");
-    let after = |jitter| standard.retry_after(2, jitter).map(|delay| delay.as_millis());
+    let after = |jitter| standard.retry().after(2, jitter).map(|delay| delay.as_millis());
     assert_eq!([0.0, 0.5, 1.0, 7.0, -7.0].map(after), [300_000, 315_000, 330_000, 330_000, 300_000].map(Some));
 }
 

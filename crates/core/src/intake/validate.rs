@@ -9,6 +9,7 @@ use crate::id::EventId;
 use crate::problem::Rejection;
 use crate::render::{RenderError, Rendered, render};
 use crate::subscription::EventType;
+use crate::tenant::TenantLimits;
 use crate::time::Timestamp;
 
 /// How far ahead an event may lie: a publisher's clock may be wrong, but not by more.
@@ -53,6 +54,17 @@ pub fn render_within(
         RenderError::TooLarge { .. } => Rejection::new("oversize", "/data", error.to_string()),
         RenderError::Time => Rejection::new("bad_time", "/occurred_at", error.to_string()),
     })
+}
+
+/// Checks a rendered body against its tenant's own limit, which lies below the contract's.
+pub fn check_payload(limits: TenantLimits, bytes: usize) -> Result<(), Rejection> {
+    match limits.payload_bytes {
+        Some(limit) if bytes > limit => {
+            let message = format!("the rendered payload has {bytes} bytes; {limit} are this tenant's limit");
+            Err(Rejection::new("oversize", "/data", message))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn check_type(contract: &Contract, event_type: &EventType) -> Result<(), Rejection> {

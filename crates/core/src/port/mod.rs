@@ -10,7 +10,8 @@ pub use queue::{
     Acker, Consumer, DepthRow, Lane, Message, Publisher, Queue, QueueError, Received, Route, Source, Tag, insist,
 };
 pub use store::{
-    Accepted, ApiKey, Claim, Claimed, Decide, Decision, DeliveryChange, DeliveryFilter, EndpointChange, EndpointFacts,
-    Facts, Fanout, Intake, Ledger, Log, Lookup, Page, Registry, Retried, Store, StoreError, Suspended, Tenants,
-    ToPublish,
+    Accepted, Advance, ApiKey, Audit, AuditEntry, Claim, Claimed, Decide, Decision, DeliveryChange, DeliveryFilter,
+    EndpointChange, EndpointFacts, EndpointStats, EventTypeRow, Facts, Fanout, Forgotten, Intake, Ledger, Log,
+    LoggedDelivery, LoggedEvent, Lookup, Page, Pruned, Reencrypted, Registry, Replays, Retried, Store, StoreError,
+    StoredKey, Subscriptions, Suspended, Tenants, ToPublish, Transfer, Unannounced, Updated, Upkeep, UsageRow,
 };

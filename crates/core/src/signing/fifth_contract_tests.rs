@@ -66,7 +66,7 @@ closed = false
 fn a_fifth_provider_is_a_fifth_file() {
     let set = ContractSet::load([("acme.toml", ACME)]).expect("a right contract");
     let acme = set.get(&"acme".parse().expect("a name")).expect("loaded");
-    assert_eq!(acme.retry_after(1, 0.0), None);
+    assert_eq!(acme.retry().after(1, 0.0), None);
 
     let at = Timestamp::from_secs(1_768_480_200);
     let body = render(acme, "evt_1", "a.b", at, &"{ \"n\": 1.0 }".into()).expect("small JSON").body;

@@ -1,0 +1,18 @@
+//! What the sender needs of the store.
+
+use async_trait::async_trait;
+
+use super::StoreError;
+use crate::delivery::Delivery;
+use crate::endpoint::Endpoint;
+use crate::id::{DeliveryId, EndpointId};
+
+/// What the sender needs.
+#[async_trait]
+pub trait Lookup: Send + Sync {
+    /// The existing ones among `ids`, in any order.
+    async fn endpoints(&self, ids: &[EndpointId]) -> Result<Vec<Endpoint>, StoreError>;
+
+    /// Where these deliveries stand; unknown ones are missing (rule 4).
+    async fn positions(&self, ids: &[DeliveryId]) -> Result<Vec<Delivery>, StoreError>;
+}
