@@ -62,13 +62,19 @@ pub(crate) async fn open(path: &Path, file_bytes_max: Option<u64>) -> Result<Sql
     let mut db = SqliteConnection::connect_with(&options).await.map_err(|error| refuse(path, &error))?;
     match MIGRATIONS.run_direct(None, &mut db, false).await {
         Ok(()) => Ok(db),
-        Err(MigrateError::VersionMissing(found)) => {
+        Err(MigrateError::VersionMissing(unknown)) => {
+            let found = newest(&mut db).await.unwrap_or(unknown);
             let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
             Err(OpenError::Newer { path: path.to_owned(), found, known })
         }
         Err(MigrateError::Execute(error)) => Err(refuse(path, &error)),
         Err(error) => Err(OpenError::Failed { path: path.to_owned(), reason: error.to_string() }),
     }
+}
+
+/// The newest schema in the file: the first that is not known may be older.
+async fn newest(db: &mut SqliteConnection) -> Option<i64> {
+    sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations").fetch_one(db).await.ok()
 }
 
 /// Says in an [`OpenError`] what SQLite said.

@@ -70,6 +70,7 @@ impl Dispatch {
 
     /// Counts a message out of a tier.
     pub(crate) fn undelay(&self, tier: &str) {
+        metrics::counter!("whimbrel_tier_left_total", "tier" => tier.to_owned()).increment(1);
         if let Some(count) = self.delayed().get_mut(tier) {
             *count = count.saturating_sub(1);
         }

@@ -14,10 +14,11 @@ use crate::fault::Fault;
 
 /// See [`whimbrel_core::port::Intake::accept`].
 pub(super) async fn accept(tx: &mut SqliteConnection, batch: &[Fanout]) -> Result<Vec<Accepted>, Fault> {
-    let mut stored = stored(tx, batch).await?;
+    let mut stored = stored(tx, batch.iter().map(|fanout| &fanout.event)).await?;
     let new: Vec<bool> = batch.iter().map(|fanout| stored.insert(fanout.event.id)).collect();
     let fresh: Vec<&Fanout> = batch.iter().zip(&new).filter_map(|(fanout, new)| new.then_some(fanout)).collect();
-    insert_events(tx, &fresh).await?;
+    let events: Vec<&Event> = fresh.iter().map(|fanout| &fanout.event).collect();
+    insert_events(tx, &events).await?;
     insert_deliveries(tx, &fresh).await?;
 
     let mut answers = Vec::with_capacity(batch.len());
@@ -32,17 +33,20 @@ pub(super) async fn accept(tx: &mut SqliteConnection, batch: &[Fanout]) -> Resul
     Ok(answers)
 }
 
-/// The events among the batch's that are there already.
-async fn stored(tx: &mut SqliteConnection, batch: &[Fanout]) -> Result<HashSet<EventId>, Fault> {
+/// Those among the events that are there already.
+pub(super) async fn stored(
+    tx: &mut SqliteConnection,
+    events: impl Iterator<Item = &Event> + Send,
+) -> Result<HashSet<EventId>, Fault> {
     static SELECT: Batch = Batch::new(
         "SELECT e.id FROM (VALUES ",
         "(?,?)",
         ") AS v CROSS JOIN events e ON e.tenant_id = v.column1 AND e.id = v.column2",
     );
-    let mut stored = HashSet::new();
-    for chunk in batch.chunks(ROWS_MAX) {
+    let (events, mut stored): (Vec<&Event>, _) = (events.collect(), HashSet::new());
+    for chunk in events.chunks(ROWS_MAX) {
         let mut query = sqlx::query(SELECT.sql(chunk.len()));
-        for Fanout { event, .. } in chunk {
+        for event in chunk {
             query = query.bind(event.tenant.as_str()).bind(event.id.uuid());
         }
         for row in query.fetch_all(&mut *tx).await? {
@@ -52,7 +56,8 @@ async fn stored(tx: &mut SqliteConnection, batch: &[Fanout]) -> Result<HashSet<E
     Ok(stored)
 }
 
-async fn insert_events(tx: &mut SqliteConnection, fresh: &[&Fanout]) -> Result<(), Fault> {
+/// Stores events that are not there yet.
+pub(super) async fn insert_events(tx: &mut SqliteConnection, fresh: &[&Event]) -> Result<(), Fault> {
     static INSERT: Batch = Batch::new(
         "INSERT INTO events (id, tenant_id, event_type, occurred_at, body, data_start, data_end, traceparent,
              tracestate, only_endpoint) SELECT * FROM (VALUES ",
@@ -61,7 +66,7 @@ async fn insert_events(tx: &mut SqliteConnection, fresh: &[&Fanout]) -> Result<(
     );
     for chunk in fresh.chunks(ROWS_MAX) {
         let mut query = sqlx::query(INSERT.sql(chunk.len()));
-        for Fanout { event, .. } in chunk {
+        for event in chunk {
             let Event { id, tenant, event_type, occurred_at, body, data_range, trace, only_endpoint } = event;
             query = query
                 .bind(id.uuid())
@@ -115,10 +120,12 @@ async fn insert_deliveries(tx: &mut SqliteConnection, fresh: &[&Fanout]) -> Resu
 
 /// A repeated event's deliveries whose first attempt may not have been published.
 async fn still_pending(tx: &mut SqliteConnection, event: EventId) -> Result<Vec<Delivery>, Fault> {
-    let found = sqlx::query(
-        "SELECT id, event_id, endpoint_id, state, reason, state_at, round, first_attempt, attempt FROM deliveries
-         WHERE id BETWEEN ?1 AND ?2 AND event_id = ?3 AND state = 'pending' AND round = 1 AND attempt = 1 ORDER BY id",
-    )
+    let found = sqlx::query(concat!(
+        "SELECT ",
+        rows::delivery_columns!(),
+        " FROM deliveries
+         WHERE id BETWEEN ?1 AND ?2 AND event_id = ?3 AND state = 'pending' AND round = 1 AND attempt = 1 ORDER BY id"
+    ))
     .bind(event.delivery_range().0)
     .bind(event.delivery_range().1)
     .bind(event.uuid())

@@ -61,7 +61,8 @@ async fn held(tx: &mut SqliteConnection, claims: &[Claim], now: Timestamp) -> Re
     Ok(held)
 }
 
-fn hash(bytes: &[u8]) -> Result<[u8; 32], Fault> {
+/// A stored hash.
+pub(super) fn hash(bytes: &[u8]) -> Result<[u8; 32], Fault> {
     bytes.try_into().map_err(|_| Fault::Row(format!("a stored hash has {} bytes", bytes.len())))
 }
 

@@ -43,7 +43,8 @@ pub(super) async fn events(reads: &SqlitePool, tenant: &TenantId, page: Page<Eve
     rows::all(&found, read_event)
 }
 
-fn read_event(row: &SqliteRow) -> Result<Event, Fault> {
+/// Reads `id, tenant_id, event_type, occurred_at, body, data_start, data_end, traceparent, tracestate, only_endpoint`.
+pub(super) fn read_event(row: &SqliteRow) -> Result<Event, Fault> {
     let body: Vec<u8> = row.try_get(4)?;
     let place = |index: usize| -> Result<usize, Fault> {
         let place: i64 = row.try_get(index)?;
@@ -137,24 +138,27 @@ pub(super) async fn delivery(
 
 async fn attempts(reads: &SqlitePool, delivery: DeliveryId) -> Result<Vec<Attempt>, Fault> {
     let found = sqlx::query(
-        "SELECT number, round, execution_id, started_at, duration_ms, status_code, error, response_body
+        "SELECT delivery_id, number, round, execution_id, started_at, duration_ms, status_code, error, response_body
          FROM attempts WHERE delivery_id = ?1 ORDER BY number",
     )
     .bind(delivery.uuid())
     .fetch_all(reads)
     .await?;
-    rows::all(&found, |row| {
-        let body: Vec<u8> = row.try_get(7)?;
-        Ok(Attempt {
-            delivery,
-            number: row.try_get(0)?,
-            round: row.try_get(1)?,
-            execution: ExecutionId::from_uuid(row.try_get(2)?),
-            started_at: Timestamp::from_micros(row.try_get(3)?),
-            duration_ms: row.try_get(4)?,
-            status_code: row.try_get(5)?,
-            error: row.try_get(6)?,
-            response_body: body.into(),
-        })
+    rows::all(&found, read_attempt)
+}
+
+/// Reads `delivery_id, number, round, execution_id, started_at, duration_ms, status_code, error, response_body`.
+pub(super) fn read_attempt(row: &SqliteRow) -> Result<Attempt, Fault> {
+    let body: Vec<u8> = row.try_get(8)?;
+    Ok(Attempt {
+        delivery: DeliveryId::from_uuid(row.try_get(0)?),
+        number: row.try_get(1)?,
+        round: row.try_get(2)?,
+        execution: ExecutionId::from_uuid(row.try_get(3)?),
+        started_at: Timestamp::from_micros(row.try_get(4)?),
+        duration_ms: row.try_get(5)?,
+        status_code: row.try_get(6)?,
+        error: row.try_get(7)?,
+        response_body: body.into(),
     })
 }

@@ -12,14 +12,7 @@ use crate::fault::Fault;
 
 /// See [`whimbrel_core::port::Lookup::endpoints`].
 pub(super) async fn endpoints(reads: &SqlitePool, ring: &KeyRing, ids: &[EndpointId]) -> Result<Vec<Endpoint>, Fault> {
-    static SELECT: Batch = Batch::new(
-        "SELECT e.id, e.tenant_id, e.status, e.suspend_reason, e.suspended_since, e.consecutive_failures,
-             e.failing_since, e.activated_at, e.version, e.url, e.events, e.description, e.secrets, e.created_at,
-             t.contract
-         FROM endpoints e JOIN tenants t ON t.id = e.tenant_id WHERE e.id IN (",
-        "?",
-        ")",
-    );
+    static SELECT: Batch = Batch::new(endpoint_rows::select_endpoint!("WHERE e.id IN ("), "?", ")");
     let mut endpoints = Vec::with_capacity(ids.len());
     for chunk in ids.chunks(ROWS_MAX) {
         let mut query = sqlx::query(SELECT.sql(chunk.len()));
@@ -46,9 +39,5 @@ pub(super) async fn positions(reads: &SqlitePool, ids: &[DeliveryId]) -> Result<
 }
 
 /// Deliveries by id.
-pub(super) static POSITIONS: Batch = Batch::new(
-    "SELECT id, event_id, endpoint_id, state, reason, state_at, round, first_attempt, attempt
-     FROM deliveries WHERE id IN (",
-    "?",
-    ")",
-);
+pub(super) static POSITIONS: Batch =
+    Batch::new(concat!("SELECT ", rows::delivery_columns!(), " FROM deliveries WHERE id IN ("), "?", ")");

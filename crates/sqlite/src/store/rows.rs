@@ -10,14 +10,21 @@ use whimbrel_core::tenant::TenantId;
 
 use crate::fault::Fault;
 
+/// The first nine columns of every statement that gives deliveries.
+macro_rules! delivery_columns {
+    () => {
+        "id, event_id, endpoint_id, state, reason, state_at, round, first_attempt, attempt"
+    };
+}
+pub(super) use delivery_columns;
+
 /// The columns `reason` and `state_at` of a state.
 pub(super) fn state_columns(state: DeliveryState) -> (Option<&'static str>, Option<i64>) {
     let (reason, at) = state.columns();
     (reason, at.map(Timestamp::as_micros))
 }
 
-/// Reads `id, event_id, endpoint_id, state, reason, state_at, round, first_attempt, attempt`, the first nine
-/// columns of every statement that gives deliveries.
+/// Reads [`delivery_columns`].
 pub(super) fn delivery(row: &SqliteRow) -> Result<Delivery, Fault> {
     let id = DeliveryId::from_uuid(row.try_get(0)?);
     let (word, reason): (&str, Option<&str>) = (row.try_get(3)?, row.try_get(4)?);

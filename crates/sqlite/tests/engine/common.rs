@@ -6,11 +6,20 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use bytes::Bytes;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{Connection as _, SqliteConnection};
 use tempfile::TempDir;
+use whimbrel_core::contract::ContractName;
+use whimbrel_core::delivery::{Delivery, DeliveryState};
+use whimbrel_core::endpoint::{CustomHeaders, Endpoint, EndpointOptions, EndpointStatus, Health};
+use whimbrel_core::event::{Event, TraceContext};
 use whimbrel_core::id::PackId;
 use whimbrel_core::message::PROTOBUF;
-use whimbrel_core::port::{Clock as _, Consumer, Message, Received, Route, SystemClock};
+use whimbrel_core::port::{Clock as _, Consumer, Fanout, Message, Received, Route, Store, SystemClock};
 use whimbrel_core::sealing::KeyRing;
+use whimbrel_core::secret::{Secret, SecretPair};
+use whimbrel_core::tenant::{Tenant, TenantLimits};
+use whimbrel_core::{EndpointId, EventId, TenantId, Timestamp};
 use whimbrel_sqlite::{Engine, OpenError, Options};
 
 /// How long anything may take.
@@ -22,11 +31,80 @@ pub(crate) async fn open_at(dir: &Path, options: Options) -> Result<Engine, Open
     Engine::open(dir, options, Arc::new(ring), Arc::new(SystemClock)).await
 }
 
+/// Closes an engine, so that its files are as they stay.
+pub(crate) async fn close(engine: Engine) {
+    engine.store().close().await;
+    engine.queue().close().await;
+}
+
 /// An engine over a new directory, which lives as long as the first value.
 pub(crate) async fn open(options: Options) -> anyhow::Result<(TempDir, Engine)> {
     let dir = tempfile::tempdir()?;
     let engine = open_at(dir.path(), options).await?;
     Ok((dir, engine))
+}
+
+/// A tenant under the contract `standard`, not stored.
+pub(crate) fn tenant(id: &str) -> anyhow::Result<Tenant> {
+    Ok(Tenant {
+        id: TenantId::try_new(id)?,
+        name: None,
+        contract: ContractName::try_new("standard")?,
+        limits: TenantLimits::default(),
+        erasing_before: None,
+        created_at: SystemClock.now(),
+    })
+}
+
+/// An active endpoint that wants everything, not stored.
+pub(crate) fn endpoint(tenant: &TenantId) -> anyhow::Result<Endpoint> {
+    Ok(Endpoint {
+        id: EndpointId::generate(SystemClock.now(), SystemClock.random10()),
+        tenant: tenant.clone(),
+        contract: ContractName::try_new("standard")?,
+        url: "https://receiver.example".to_owned(),
+        events: vec!["*".parse()?],
+        description: None,
+        secrets: SecretPair::new(Secret::new("a secret")),
+        headers: CustomHeaders::default(),
+        options: EndpointOptions::default(),
+        status: EndpointStatus::Active,
+        health: Health::default(),
+        version: 1,
+        activated_at: None,
+        created_at: SystemClock.now(),
+    })
+}
+
+/// A tenant `acme` with one endpoint, stored.
+pub(crate) async fn acme(store: &dyn Store) -> anyhow::Result<Endpoint> {
+    let tenant = tenant("acme")?;
+    anyhow::ensure!(store.create_tenant(&tenant).await?, "the id is taken");
+    let endpoint = endpoint(&tenant.id)?;
+    anyhow::ensure!(store.create_endpoint(&endpoint, None).await?, "there is no limit");
+    Ok(endpoint)
+}
+
+/// An event of this time, on its way to an endpoint in this state.
+pub(crate) fn fanout(endpoint: &Endpoint, at: Timestamp, body: impl Into<Bytes>, state: DeliveryState) -> Fanout {
+    let (id, body) = (EventId::generate(at, SystemClock.random10()), body.into());
+    let event = Event {
+        id,
+        tenant: endpoint.tenant.clone(),
+        event_type: "order.created".parse().expect("an event type"),
+        occurred_at: at,
+        data_range: 0..body.len(),
+        body,
+        trace: TraceContext::default(),
+        only_endpoint: None,
+    };
+    Fanout { event, deliveries: vec![Delivery::new(id, endpoint.id, state)], sweep_at: at + PATIENCE }
+}
+
+/// A connection of its own to the database of a directory.
+pub(crate) async fn look_into(dir: &Path) -> anyhow::Result<SqliteConnection> {
+    let options = SqliteConnectOptions::new().filename(dir.join("whimbrel.db")).create_if_missing(true);
+    Ok(SqliteConnection::connect_with(&options).await?)
 }
 
 pub(crate) fn message(route: Route, payload: impl Into<Bytes>) -> Message {

@@ -3,16 +3,13 @@
 use anyhow::ensure;
 use futures::future::join_all;
 use whimbrel_core::contract::ContractName;
-use whimbrel_core::endpoint::{Endpoint, EndpointStatus, Health};
 use whimbrel_core::event::TraceContext;
 use whimbrel_core::outcome::{Fate, Outcome};
 use whimbrel_core::port::{ApiKey, Clock as _, Decision, Facts, Lane, Route, StoreError, SystemClock};
-use whimbrel_core::secret::{Secret, SecretPair};
-use whimbrel_core::tenant::Tenant;
 use whimbrel_core::{DeliveryId, EndpointId, EventId, KeyId, TenantId};
 use whimbrel_sqlite::Options;
 
-use crate::common::numbered;
+use crate::common::{endpoint, numbered, tenant};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rule_29_concurrent_publishes_share_commits() -> anyhow::Result<()> {
@@ -34,14 +31,17 @@ async fn rule_29_concurrent_publishes_share_commits() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn tenant(id: &str) -> anyhow::Result<Tenant> {
-    let contract = ContractName::try_new("standard")?;
-    Ok(Tenant { id: TenantId::try_new(id)?, name: None, contract, created_at: SystemClock.now() })
-}
-
 fn key(hash: u8) -> ApiKey {
     let id = KeyId::generate(SystemClock.now(), SystemClock.random10());
-    ApiKey { id, tenant: None, name: String::new(), hash: [hash; 32], created_at: SystemClock.now() }
+    ApiKey {
+        id,
+        tenant: None,
+        name: String::new(),
+        hash: [hash; 32],
+        created_at: SystemClock.now(),
+        expires_at: None,
+        last_used_at: None,
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -70,22 +70,8 @@ async fn a_caller_that_fails_does_not_undo_the_others() -> anyhow::Result<()> {
 async fn a_failed_call_leaves_nothing() -> anyhow::Result<()> {
     let (_dir, engine) = crate::common::open(Options::default()).await?;
     let store = engine.store();
-    let tenant = tenant("acme")?;
-    store.create_tenant(&tenant).await?;
-    let endpoint = Endpoint {
-        id: EndpointId::generate(SystemClock.now(), SystemClock.random10()),
-        tenant: TenantId::try_new("nobody")?,
-        contract: tenant.contract.clone(),
-        url: "https://receiver.example".to_owned(),
-        events: vec!["*".parse()?],
-        description: None,
-        secrets: SecretPair::new(Secret::new("a secret")),
-        status: EndpointStatus::Active,
-        health: Health::default(),
-        version: 1,
-        activated_at: None,
-        created_at: SystemClock.now(),
-    };
+    store.create_tenant(&tenant("acme")?).await?;
+    let endpoint = endpoint(&TenantId::try_new("nobody")?)?;
     let refused = store.create_endpoint(&endpoint, None).await;
     ensure!(matches!(refused, Err(StoreError::Refused(_))), "an endpoint of no tenant gave {refused:?}");
     ensure!(store.endpoints(&[endpoint.id]).await?.is_empty(), "it was stored all the same");

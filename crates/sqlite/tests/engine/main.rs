@@ -7,4 +7,7 @@ mod group_commit;
 mod no_room;
 mod opening;
 mod queue_conformance;
+mod replaying;
 mod store_conformance;
+mod upgrading;
+mod upkeep;

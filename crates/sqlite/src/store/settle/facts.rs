@@ -38,7 +38,7 @@ pub(super) async fn endpoints(
 ) -> Result<HashMap<EndpointId, EndpointFacts>, Fault> {
     static SELECT: Batch = Batch::new(
         "SELECT id, tenant_id, status, suspend_reason, suspended_since, consecutive_failures, failing_since,
-             activated_at, version FROM endpoints WHERE id IN (",
+             activated_at, version, options FROM endpoints WHERE id IN (",
         "?",
         ")",
     );

@@ -16,7 +16,7 @@ use crate::fault::Fault;
 use crate::writer::Writer;
 
 mod facts;
-mod record;
+pub(super) mod record;
 mod write;
 
 /// How long a decision may take before the writer goes on without it. It is a pure function: only a caller

@@ -77,7 +77,8 @@ async fn recorded(
     Ok(executions)
 }
 
-async fn insert(tx: &mut SqliteConnection, new: &[&Attempt]) -> Result<(), Fault> {
+/// Records attempts that are not there yet.
+pub(in crate::store) async fn insert(tx: &mut SqliteConnection, new: &[&Attempt]) -> Result<(), Fault> {
     static INSERT: Batch = Batch::new(
         "INSERT INTO attempts (delivery_id, number, round, execution_id, started_at, duration_ms, status_code, error,
              response_body) SELECT * FROM (VALUES ",

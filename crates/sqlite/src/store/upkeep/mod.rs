@@ -1,0 +1,13 @@
+//! What is done by the clock.
+
+mod erasure;
+mod expire;
+mod lease;
+mod prune;
+mod usage;
+
+pub(super) use erasure::erase_step;
+pub(super) use expire::expire;
+pub(super) use lease::{lease, release};
+pub(super) use prune::prune;
+pub(super) use usage::count;
