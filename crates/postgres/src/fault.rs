@@ -12,12 +12,15 @@ pub(crate) enum Fault {
     Seal(#[from] SealError),
     #[error("a stored row cannot be read: {0}")]
     Row(String),
+    #[error("{0}")]
+    Race(&'static str),
 }
 
 impl From<Fault> for StoreError {
     fn from(fault: Fault) -> Self {
         match &fault {
             Fault::Sql(error) if is_passing(error) => Self::Away(error.to_string()),
+            Fault::Race(lost) => Self::Away((*lost).to_owned()),
             Fault::Seal(error) => match error.endpoint() {
                 Some(endpoint) => Self::Sealed { endpoint, reason: error.to_string() },
                 None => Self::Refused(error.to_string()),

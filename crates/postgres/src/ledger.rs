@@ -1,7 +1,11 @@
 //! The ledger: outcomes become attempts, states and health in one transaction.
 
+mod announce;
 mod settle;
+mod sweep;
 mod write;
+
+pub(crate) use settle::insert_attempts;
 
 use std::time::Duration;
 
@@ -10,11 +14,11 @@ use sqlx::Row as _;
 use time::OffsetDateTime;
 use uuid::Uuid;
 use whimbrel_core::Timestamp;
-use whimbrel_core::delivery::{Delivery, WaitReason};
+use whimbrel_core::delivery::Delivery;
 use whimbrel_core::event::TraceContext;
-use whimbrel_core::id::{DeliveryId, EventId};
+use whimbrel_core::id::{DeliveryId, EndpointId, EventId};
 use whimbrel_core::outcome::Outcome;
-use whimbrel_core::port::{Decide, Decision, Ledger, StoreError, ToPublish};
+use whimbrel_core::port::{Decide, Decision, Lane, Ledger, StoreError, ToPublish, Unannounced};
 
 use crate::fault::Fault;
 use crate::open::PostgresStore;
@@ -61,47 +65,47 @@ impl Ledger for PostgresStore {
         })?)
     }
 
-    async fn overdue(&self, now: Timestamp, base: Duration, limit: u32) -> Result<Vec<Delivery>, StoreError> {
-        // Ten doublings are enough for any base.
-        let rows = sqlx::query(
-            "UPDATE deliveries d SET sweep_at = $1 + $2 * (2 ^ least(d.sweeps, 10)) * interval '1 second',
-                    sweeps = least(d.sweeps + 1, 1000)
-             FROM (SELECT id, sweep_at FROM deliveries WHERE sweep_at <= $1 ORDER BY sweep_at LIMIT $3 FOR UPDATE SKIP LOCKED) due
-             WHERE d.id = due.id
-             RETURNING d.id, d.event_id, d.endpoint_id, d.state, d.reason, d.state_at, d.round, d.first_attempt, d.attempt,
-                       due.sweep_at",
-        )
-        .bind(OffsetDateTime::from(now))
-        .bind(base.as_secs_f64())
-        .bind(i64::from(limit))
-        .fetch_all(&self.pool)
-        .await
-        .map_err(Fault::from)?;
-        let mut overdue = all(&rows, |row| Ok((at(row, 9)?, delivery(row)?)))?;
-        overdue.sort_unstable_by_key(|(due, delivery)| (*due, delivery.id));
-        Ok(overdue.into_iter().map(|(_, delivery)| delivery).collect())
+    async fn overdue(
+        &self,
+        lane: Lane,
+        until: Timestamp,
+        now: Timestamp,
+        base: Duration,
+        limit: u32,
+    ) -> Result<Vec<Delivery>, StoreError> {
+        Ok(sweep::claim(&self.pool, lane, until, (now, base), limit).await?)
     }
 
-    async fn take_waiting(&self, sweep_at: Timestamp, limit: u32) -> Result<Vec<(Delivery, WaitReason)>, StoreError> {
+    async fn last_overdue(&self, lane: Lane, until: Timestamp, limit: u32) -> Result<Vec<Delivery>, StoreError> {
+        Ok(sweep::last(&self.pool, lane, until, limit).await?)
+    }
+
+    async fn take_waiting(&self, sweep_at: Timestamp, limit: u32) -> Result<Vec<Delivery>, StoreError> {
         let rows = sqlx::query(
-            "UPDATE deliveries d SET state = 'pending', reason = NULL, sweep_at = $1, sweeps = 0
-             FROM (SELECT id, reason FROM deliveries WHERE state = 'waiting' ORDER BY id LIMIT $2
-                   FOR UPDATE SKIP LOCKED) taken
-             WHERE d.id = taken.id
+            "WITH taken AS (
+                 SELECT id FROM deliveries WHERE state = 'waiting' AND reason = 'manual' ORDER BY id LIMIT $2
+                 FOR UPDATE SKIP LOCKED
+             )
+             UPDATE deliveries d SET state = 'pending', reason = NULL, sweep_at = $1, sweeps = 0
+             FROM taken WHERE d.id = taken.id
              RETURNING d.id, d.event_id, d.endpoint_id, d.state, d.reason, d.state_at, d.round, d.first_attempt,
-                       d.attempt, taken.reason",
+                       d.attempt",
         )
         .bind(OffsetDateTime::from(sweep_at))
         .bind(i64::from(limit))
         .fetch_all(&self.pool)
         .await
         .map_err(Fault::from)?;
-        let mut taken = all(&rows, |row| {
-            let word: &str = row.try_get(9)?;
-            let why = WaitReason::parse(word).ok_or_else(|| Fault::Row(format!("`{word}` is no reason to wait")))?;
-            Ok((delivery(row)?, why))
-        })?;
-        taken.sort_unstable_by_key(|(delivery, _)| delivery.id);
+        let mut taken = all(&rows, delivery)?;
+        taken.sort_unstable_by_key(|delivery| delivery.id);
         Ok(taken)
+    }
+
+    async fn unannounced(&self, limit: u32) -> Result<Vec<Unannounced>, StoreError> {
+        Ok(announce::unannounced(&self.pool, limit).await?)
+    }
+
+    async fn announced(&self, rows: &[(EndpointId, i64, &'static str)]) -> Result<(), StoreError> {
+        Ok(announce::announced(&self.pool, rows).await?)
     }
 }

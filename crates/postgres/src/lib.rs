@@ -1,6 +1,9 @@
 #![doc = include_str!("../README.md")]
 
+mod audit;
+mod erase;
 mod fault;
+mod indexes;
 mod intake;
 mod ledger;
 mod log;
@@ -8,7 +11,11 @@ mod lookup;
 mod open;
 mod partitions;
 mod registry;
+mod replays;
 mod rows;
+mod schema;
 mod tenants;
+mod transfer;
+mod upkeep;
 
 pub use open::{OpenError, Options, PostgresStore};

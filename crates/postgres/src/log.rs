@@ -1,19 +1,24 @@
-//! The log: events, deliveries, attempts, and the manual retry.
+//! The log: events, deliveries, attempts, and what people do with them.
+
+pub(crate) mod read;
+mod retry;
+mod stats;
 
 use async_trait::async_trait;
-use sqlx::postgres::PgRow;
-use sqlx::{PgConnection, Row as _};
 use uuid::Uuid;
-use whimbrel_core::delivery::{Attempt, DeliveryRow, DeliveryState, WaitReason};
-use whimbrel_core::event::{Event, TraceContext};
-use whimbrel_core::id::{DeliveryId, EndpointId, EventId, ExecutionId};
-use whimbrel_core::port::{DeliveryFilter, Log, Page, Retried, StoreError};
+use whimbrel_core::Timestamp;
+use whimbrel_core::delivery::{Attempt, DeliveryRow};
+use whimbrel_core::event::Event;
+use whimbrel_core::id::{DeliveryId, EndpointId, EventId};
+use whimbrel_core::port::{DeliveryFilter, EndpointStats, Log, Page, Retried, StoreError};
 use whimbrel_core::subscription::EventType;
 use whimbrel_core::tenant::TenantId;
 
+use self::read::{attempt, event};
+use crate::erase::erase;
 use crate::fault::Fault;
 use crate::open::PostgresStore;
-use crate::rows::{all, at, delivery, delivery_row, event_type, int, status_code, tenant_id};
+use crate::rows::{all, delivery_row};
 
 #[async_trait]
 impl Log for PostgresStore {
@@ -118,78 +123,45 @@ impl Log for PostgresStore {
 
     async fn retry(&self, tenant: &TenantId, id: DeliveryId) -> Result<Option<Retried>, StoreError> {
         let mut transaction = self.pool.begin().await.map_err(Fault::from)?;
-        let retried = retry(&mut transaction, tenant, id).await?;
+        let retried = retry::delivery(&mut transaction, tenant, id).await?;
         transaction.commit().await.map_err(Fault::from)?;
         Ok(retried)
     }
-}
 
-/// A new round, whose first number is one past the awaited or last one: an attempt of the old round that is
-/// still under way keeps its own number (rule 1).
-async fn retry(connection: &mut PgConnection, tenant: &TenantId, id: DeliveryId) -> Result<Option<Retried>, Fault> {
-    let row = sqlx::query(
-        "SELECT id, event_id, endpoint_id, state, reason, state_at, round, first_attempt, attempt,
-                EXISTS (SELECT 1 FROM endpoints e WHERE e.id = endpoint_id AND e.status = 'active')
-         FROM deliveries WHERE id = $1 AND tenant_id = $2 FOR UPDATE",
-    )
-    .bind(id.uuid())
-    .bind(tenant.as_str())
-    .fetch_optional(&mut *connection)
-    .await?;
-    let Some(row) = row else { return Ok(None) };
-    let mut found = delivery(&row)?;
-    let active: bool = row.try_get(9)?;
-    let idle = matches!(
-        found.state,
-        DeliveryState::Retrying { .. } | DeliveryState::Failed { .. } | DeliveryState::Succeeded { .. }
-    );
-    if !active || !idle {
-        return Ok(Some(Retried::Not(found)));
+    async fn replay_event(
+        &self,
+        tenant: &TenantId,
+        endpoint: EndpointId,
+        event: EventId,
+    ) -> Result<Option<Retried>, StoreError> {
+        let mut transaction = self.pool.begin().await.map_err(Fault::from)?;
+        let retried = retry::event(&mut transaction, tenant, endpoint, event).await?;
+        transaction.commit().await.map_err(Fault::from)?;
+        Ok(retried)
     }
-    found.round += 1;
-    found.attempt += 1;
-    found.first_attempt = found.attempt;
-    found.state = DeliveryState::Waiting(WaitReason::Manual);
-    sqlx::query(
-        "UPDATE deliveries SET state = 'waiting', reason = 'manual', state_at = NULL, round = $2, first_attempt = $3,
-                attempt = $3, sweep_at = NULL, sweeps = 0
-         WHERE id = $1",
-    )
-    .bind(id.uuid())
-    .bind(int(found.round))
-    .bind(int(found.attempt))
-    .execute(connection)
-    .await?;
-    Ok(Some(Retried::Waiting(found)))
-}
 
-fn event(row: &PgRow) -> Result<Event, Fault> {
-    let place =
-        |column: usize| -> Result<usize, Fault> { Ok(usize::try_from(row.try_get::<i32, _>(column)?).unwrap_or(0)) };
-    Ok(Event {
-        id: EventId::from_uuid(row.try_get(0)?),
-        tenant: tenant_id(row.try_get(1)?)?,
-        event_type: event_type(row.try_get(2)?)?,
-        occurred_at: at(row, 3)?,
-        body: row.try_get::<Vec<u8>, _>(4)?.into(),
-        data_range: place(5)?..place(6)?,
-        trace: TraceContext { traceparent: row.try_get(7)?, tracestate: row.try_get(8)? },
-        only_endpoint: row.try_get::<Option<Uuid>, _>(9)?.map(EndpointId::from_uuid),
-    })
-}
+    async fn erase_event(&self, tenant: &TenantId, id: EventId) -> Result<bool, StoreError> {
+        let mut transaction = self.pool.begin().await.map_err(Fault::from)?;
+        let mine: Option<i32> = sqlx::query_scalar("SELECT 1 FROM events WHERE id = $1 AND tenant_id = $2")
+            .bind(id.uuid())
+            .bind(tenant.as_str())
+            .fetch_optional(&mut *transaction)
+            .await
+            .map_err(Fault::from)?;
+        if mine.is_none() {
+            return Ok(false);
+        }
+        erase(&mut transaction, &[id]).await?;
+        transaction.commit().await.map_err(Fault::from)?;
+        Ok(true)
+    }
 
-fn attempt(row: &PgRow) -> Result<Attempt, Fault> {
-    let number =
-        |column: usize| -> Result<u32, Fault> { Ok(u32::try_from(row.try_get::<i32, _>(column)?).unwrap_or(0)) };
-    Ok(Attempt {
-        delivery: DeliveryId::from_uuid(row.try_get(0)?),
-        number: number(1)?,
-        round: number(2)?,
-        execution: ExecutionId::from_uuid(row.try_get(3)?),
-        started_at: at(row, 4)?,
-        duration_ms: number(5)?,
-        status_code: status_code(row.try_get(6)?),
-        error: row.try_get(7)?,
-        response_body: row.try_get::<Vec<u8>, _>(8)?.into(),
-    })
+    async fn stats(
+        &self,
+        endpoint: EndpointId,
+        since: Timestamp,
+        until: Timestamp,
+    ) -> Result<EndpointStats, StoreError> {
+        Ok(stats::stats(&self.pool, endpoint, since, until).await?)
+    }
 }

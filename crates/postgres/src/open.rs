@@ -1,18 +1,18 @@
-//! Opening: the pool, which heals by itself, and the schema.
+//! Opening: the pool, which heals by itself.
 
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::PgConnection;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use time::OffsetDateTime;
+use whimbrel_core::Timestamp;
 use whimbrel_core::port::{Clock, Store, StoreError};
 use whimbrel_core::sealing::KeyRing;
 
 use crate::fault::Fault;
-
-static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 
 /// Sizes of the pool.
 #[derive(Debug, Clone, Copy)]
@@ -35,13 +35,15 @@ pub enum OpenError {
     /// The URL.
     #[error("database_url cannot be read: {0}")]
     Url(String),
-    /// The schema was made by a newer version.
+    /// The schema was made by a newer version, which says that this one may not run against it.
     #[error(
-        "the database's schema is at version {found}, this binary knows {known}: run a newer binary, an older one may not touch it"
+        "the database's schema is at version {found} and needs a binary that knows version {oldest}, this one knows {known}: run a newer binary"
     )]
     Newer {
         /// In the database.
         found: i64,
+        /// The oldest version whose binaries may run against it.
+        oldest: i64,
         /// In this binary.
         known: i64,
     },
@@ -92,75 +94,20 @@ impl PostgresStore {
         Ok(Self { pool, ring, clock })
     }
 
-    /// Brings the schema up to date, behind a lock, and makes the coming days' partitions.
-    pub async fn migrate(&self) -> Result<(), OpenError> {
-        let found = self.schema_version().await?;
-        let known = known_version();
-        if found > known {
-            return Err(OpenError::Newer { found, known });
-        }
-        let mut connection = self.pool.acquire().await.map_err(|error| StoreError::from(Fault::from(error)))?.detach();
-        // A migration may take long, and wait long for another one: the pool's limits are not for it.
-        sqlx::raw_sql("SET statement_timeout = 0; SET lock_timeout = 0")
-            .execute(&mut connection)
-            .await
-            .map_err(|error| StoreError::from(Fault::from(error)))?;
-        MIGRATIONS.run(&mut connection).await.map_err(|error| match error {
-            MigrateError::Execute(error) => OpenError::Store(Fault::from(error).into()),
-            other => OpenError::Migrate(other.to_string()),
-        })?;
-        Ok(self.ensure_partitions().await?)
+    /// A connection outside the pool, for what may take long and wait long: the pool's limits are not for it.
+    pub(crate) async fn own_connection(&self) -> Result<PgConnection, Fault> {
+        let mut connection = self.pool.acquire().await?.detach();
+        sqlx::raw_sql("SET statement_timeout = 0; SET lock_timeout = 0").execute(&mut connection).await?;
+        Ok(connection)
     }
-
-    /// Whether the schema fits this binary. Waits for a database that is away, saying so once.
-    pub async fn check_schema(&self) -> Result<(), OpenError> {
-        let mut said = false;
-        let found = loop {
-            match self.schema_version().await {
-                Ok(found) => break found,
-                Err(StoreError::Away(reason)) => {
-                    if !std::mem::replace(&mut said, true) {
-                        tracing::warn!(reason, "the database does not answer yet; waiting for it");
-                    }
-                    tokio::time::sleep(Duration::from_millis(500)).await;
-                }
-                Err(error) => return Err(error.into()),
-            }
-        };
-        let known = known_version();
-        match found.cmp(&known) {
-            std::cmp::Ordering::Less => Err(OpenError::Older { found, known }),
-            std::cmp::Ordering::Equal => Ok(()),
-            std::cmp::Ordering::Greater => Err(OpenError::Newer { found, known }),
-        }
-    }
-
-    /// The newest migration that was run; 0 when there is none.
-    pub async fn schema_version(&self) -> Result<i64, StoreError> {
-        let exists: bool = sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL")
-            .fetch_one(&self.pool)
-            .await
-            .map_err(Fault::from)?;
-        if !exists {
-            return Ok(0);
-        }
-        let version: Option<i64> = sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations WHERE success")
-            .fetch_one(&self.pool)
-            .await
-            .map_err(Fault::from)?;
-        Ok(version.unwrap_or(0))
-    }
-}
-
-fn known_version() -> i64 {
-    MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0)
 }
 
 #[async_trait]
 impl Store for PostgresStore {
-    async fn ping(&self) -> Result<(), StoreError> {
-        sqlx::query("SELECT 1").execute(&self.pool).await.map_err(Fault::from)?;
-        Ok(())
+    async fn ping(&self) -> Result<Timestamp, StoreError> {
+        let now: OffsetDateTime =
+            sqlx::query_scalar("SELECT clock_timestamp()").fetch_one(&self.pool).await.map_err(Fault::from)?;
+        Ok(now.into())
     }
 
     async fn close(&self) {

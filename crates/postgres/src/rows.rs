@@ -5,9 +5,9 @@ use sqlx::postgres::PgRow;
 use time::OffsetDateTime;
 use uuid::Uuid;
 use whimbrel_core::delivery::{Delivery, DeliveryRow, DeliveryState};
-use whimbrel_core::endpoint::{EndpointStatus, Health, SuspendReason};
+use whimbrel_core::endpoint::{EndpointOptions, EndpointStatus, Health, SuspendReason};
 use whimbrel_core::id::{DeliveryId, EndpointId, EventId};
-use whimbrel_core::subscription::EventType;
+use whimbrel_core::subscription::{EventType, Pattern};
 use whimbrel_core::tenant::TenantId;
 use whimbrel_core::{Timestamp, contract::ContractName};
 
@@ -18,7 +18,7 @@ pub(crate) fn int(number: u32) -> i32 {
     i32::try_from(number).unwrap_or(i32::MAX)
 }
 
-fn unsigned(number: i32) -> u32 {
+pub(crate) fn unsigned(number: i32) -> u32 {
     u32::try_from(number).unwrap_or(0)
 }
 
@@ -103,6 +103,42 @@ pub(crate) fn event_type(text: &str) -> Result<EventType, Fault> {
 
 pub(crate) fn contract(text: &str) -> Result<ContractName, Fault> {
     text.parse().map_err(|error| Fault::Row(format!("{error}")))
+}
+
+pub(crate) fn patterns(texts: &[String]) -> Result<Vec<Pattern>, Fault> {
+    texts.iter().map(|text| text.parse().map_err(|error| Fault::Row(format!("{error}")))).collect()
+}
+
+pub(crate) fn hash(row: &PgRow, column: usize) -> Result<[u8; 32], Fault> {
+    row.try_get::<&[u8], _>(column)?.try_into().map_err(|_| Fault::Row("a stored hash has not 32 bytes".into()))
+}
+
+/// A count, which is never negative.
+pub(crate) fn count(row: &PgRow, column: usize) -> Result<u64, Fault> {
+    Ok(u64::try_from(row.try_get::<i64, _>(column)?).unwrap_or(0))
+}
+
+/// Reads JSON that was selected as text; most is `{}`.
+pub(crate) fn json<T: Default + serde::de::DeserializeOwned>(text: &str) -> Result<T, Fault> {
+    if text == "{}" {
+        return Ok(T::default());
+    }
+    serde_json::from_str(text).map_err(|error| Fault::Row(format!("stored JSON is not what it should be: {error}")))
+}
+
+/// JSON for a column.
+pub(crate) fn to_json<T: serde::Serialize>(value: &T) -> String {
+    serde_json::to_string(value).expect("options and limits are JSON")
+}
+
+/// Reads options that were selected as text.
+pub(crate) fn options(row: &PgRow, column: usize) -> Result<EndpointOptions, Fault> {
+    json(row.try_get(column)?)
+}
+
+/// The moment that is there or not.
+pub(crate) fn maybe_at(row: &PgRow, column: usize) -> Result<Option<Timestamp>, Fault> {
+    Ok(row.try_get::<Option<OffsetDateTime>, _>(column)?.map(Timestamp::from))
 }
 
 pub(crate) fn at(row: &PgRow, column: usize) -> Result<Timestamp, Fault> {

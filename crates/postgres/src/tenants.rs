@@ -1,28 +1,41 @@
-//! Tenants and keys.
+//! Tenants, their keys and their event types.
+
+mod event_types;
+mod keys;
 
 use async_trait::async_trait;
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 use time::OffsetDateTime;
+use whimbrel_core::Timestamp;
 use whimbrel_core::id::KeyId;
-use whimbrel_core::port::{ApiKey, Page, StoreError, Tenants};
+use whimbrel_core::port::{ApiKey, EventTypeRow, Page, StoreError, Tenants};
+use whimbrel_core::subscription::EventType;
 use whimbrel_core::tenant::{Tenant, TenantId};
 
 use crate::fault::Fault;
-use crate::intake::hash;
 use crate::open::PostgresStore;
-use crate::rows::{all, at, contract, tenant_id};
+use crate::rows::{all, at, contract, json, maybe_at, tenant_id, to_json};
+
+/// What [`tenant`] reads.
+macro_rules! tenant_columns {
+    () => {
+        "id, name, contract, created_at, limits::text, erase_before"
+    };
+}
 
 #[async_trait]
 impl Tenants for PostgresStore {
     async fn create_tenant(&self, tenant: &Tenant) -> Result<bool, StoreError> {
         let made = sqlx::query(
-            "INSERT INTO tenants (id, name, contract, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT (id) DO NOTHING",
+            "INSERT INTO tenants (id, name, contract, created_at, limits) VALUES ($1, $2, $3, $4, $5::jsonb)
+             ON CONFLICT (id) DO NOTHING",
         )
         .bind(tenant.id.as_str())
         .bind(tenant.name.as_deref())
         .bind(tenant.contract.as_str())
         .bind(OffsetDateTime::from(tenant.created_at))
+        .bind(to_json(&tenant.limits))
         .execute(&self.pool)
         .await
         .map_err(Fault::from)?;
@@ -30,7 +43,7 @@ impl Tenants for PostgresStore {
     }
 
     async fn tenant(&self, id: &TenantId) -> Result<Option<Tenant>, StoreError> {
-        let row = sqlx::query("SELECT id, name, contract, created_at FROM tenants WHERE id = $1")
+        let row = sqlx::query(concat!("SELECT ", tenant_columns!(), " FROM tenants WHERE id = $1"))
             .bind(id.as_str())
             .fetch_optional(&self.pool)
             .await
@@ -39,10 +52,11 @@ impl Tenants for PostgresStore {
     }
 
     async fn tenants(&self, page: Page<TenantId>) -> Result<Vec<Tenant>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT id, name, contract, created_at FROM tenants WHERE $1::text IS NULL OR id COLLATE \"C\" > $1
-             ORDER BY id COLLATE \"C\" LIMIT $2",
-        )
+        let rows = sqlx::query(concat!(
+            "SELECT ",
+            tenant_columns!(),
+            " FROM tenants WHERE $1::text IS NULL OR id COLLATE \"C\" > $1 ORDER BY id COLLATE \"C\" LIMIT $2",
+        ))
         .bind(page.after.as_ref().map(TenantId::as_str))
         .bind(i64::from(page.limit))
         .fetch_all(&self.pool)
@@ -59,14 +73,16 @@ impl Tenants for PostgresStore {
             .execute(&mut *transaction)
             .await
             .map_err(Fault::from)?;
-        let row = sqlx::query(
-            "UPDATE tenants SET name = $2, contract = CASE
-                 WHEN EXISTS (SELECT 1 FROM endpoints WHERE tenant_id = $1) THEN contract ELSE $3 END
-             WHERE id = $1 RETURNING id, name, contract, created_at",
-        )
+        let row = sqlx::query(concat!(
+            "UPDATE tenants SET name = $2, limits = $4::jsonb, contract = CASE
+                     WHEN EXISTS (SELECT 1 FROM endpoints WHERE tenant_id = $1) THEN contract ELSE $3 END
+                 WHERE id = $1 RETURNING ",
+            tenant_columns!(),
+        ))
         .bind(tenant.id.as_str())
         .bind(tenant.name.as_deref())
         .bind(tenant.contract.as_str())
+        .bind(to_json(&tenant.limits))
         .fetch_optional(&mut *transaction)
         .await
         .map_err(Fault::from)?;
@@ -95,46 +111,48 @@ impl Tenants for PostgresStore {
     }
 
     async fn create_key(&self, key: &ApiKey) -> Result<(), StoreError> {
-        sqlx::query("INSERT INTO api_keys (id, tenant_id, name, hash, created_at) VALUES ($1, $2, $3, $4, $5)")
-            .bind(key.id.uuid())
-            .bind(key.tenant.as_ref().map(TenantId::as_str))
-            .bind(&key.name)
-            .bind(key.hash.as_slice())
-            .bind(OffsetDateTime::from(key.created_at))
-            .execute(&self.pool)
-            .await
-            .map_err(Fault::from)?;
-        Ok(())
+        Ok(keys::create(&self.pool, key).await?)
     }
 
     async fn keys(&self, tenant: Option<&TenantId>) -> Result<Vec<ApiKey>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT id, tenant_id, name, hash, created_at FROM api_keys
-             WHERE tenant_id IS NOT DISTINCT FROM $1 ORDER BY id",
-        )
-        .bind(tenant.map(TenantId::as_str))
-        .fetch_all(&self.pool)
-        .await
-        .map_err(Fault::from)?;
-        Ok(all(&rows, key)?)
+        Ok(keys::of(&self.pool, tenant).await?)
     }
 
     async fn key_by_hash(&self, hash: &[u8; 32]) -> Result<Option<ApiKey>, StoreError> {
-        let row = sqlx::query("SELECT id, tenant_id, name, hash, created_at FROM api_keys WHERE hash = $1")
-            .bind(hash.as_slice())
-            .fetch_optional(&self.pool)
-            .await
-            .map_err(Fault::from)?;
-        Ok(row.as_ref().map(key).transpose()?)
+        Ok(keys::by_hash(&self.pool, hash).await?)
+    }
+
+    async fn touch_key(&self, id: KeyId, at: Timestamp) -> Result<(), StoreError> {
+        Ok(keys::touch(&self.pool, id, at).await?)
     }
 
     async fn delete_key(&self, id: KeyId) -> Result<bool, StoreError> {
-        let gone = sqlx::query("DELETE FROM api_keys WHERE id = $1")
-            .bind(id.uuid())
-            .execute(&self.pool)
-            .await
-            .map_err(Fault::from)?;
-        Ok(gone.rows_affected() == 1)
+        Ok(keys::delete(&self.pool, id).await?)
+    }
+
+    async fn put_event_type(&self, tenant: &TenantId, row: &EventTypeRow) -> Result<bool, StoreError> {
+        Ok(event_types::put(&self.pool, tenant, row).await?)
+    }
+
+    async fn event_types(&self, tenant: &TenantId) -> Result<Vec<EventTypeRow>, StoreError> {
+        Ok(event_types::of(&self.pool, tenant).await?)
+    }
+
+    async fn delete_event_type(&self, tenant: &TenantId, event_type: &EventType) -> Result<bool, StoreError> {
+        Ok(event_types::delete(&self.pool, tenant, event_type).await?)
+    }
+
+    async fn erase_tenant(&self, tenant: &TenantId, before: Timestamp) -> Result<bool, StoreError> {
+        // From the first event on again: what was erased already is passed over.
+        let found = sqlx::query(
+            "UPDATE tenants SET erase_before = greatest(erase_before, $2), erase_after = NULL WHERE id = $1",
+        )
+        .bind(tenant.as_str())
+        .bind(OffsetDateTime::from(before))
+        .execute(&self.pool)
+        .await
+        .map_err(Fault::from)?;
+        Ok(found.rows_affected() == 1)
     }
 }
 
@@ -143,17 +161,8 @@ fn tenant(row: &PgRow) -> Result<Tenant, Fault> {
         id: tenant_id(row.try_get(0)?)?,
         name: row.try_get(1)?,
         contract: contract(row.try_get(2)?)?,
+        limits: json(row.try_get(4)?)?,
+        erasing_before: maybe_at(row, 5)?,
         created_at: at(row, 3)?,
-    })
-}
-
-fn key(row: &PgRow) -> Result<ApiKey, Fault> {
-    let tenant: Option<&str> = row.try_get(1)?;
-    Ok(ApiKey {
-        id: KeyId::from_uuid(row.try_get(0)?),
-        tenant: tenant.map(tenant_id).transpose()?,
-        name: row.try_get(2)?,
-        hash: hash(row, 3)?,
-        created_at: at(row, 4)?,
     })
 }

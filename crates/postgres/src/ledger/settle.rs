@@ -6,7 +6,6 @@ use std::collections::{HashMap, HashSet};
 use sqlx::{PgConnection, Row as _};
 use time::OffsetDateTime;
 use uuid::Uuid;
-use whimbrel_core::Timestamp;
 use whimbrel_core::delivery::{Attempt, Delivery};
 use whimbrel_core::id::{DeliveryId, EndpointId, ExecutionId};
 use whimbrel_core::judge::Seen;
@@ -16,7 +15,7 @@ use whimbrel_core::port::{Decide, Decision, EndpointFacts, Facts};
 use super::write;
 use crate::fault::Fault;
 use crate::open::PostgresStore;
-use crate::rows::{all, bounds, delivery, endpoint_status, health, int, stored_status, tenant_id};
+use crate::rows::{all, bounds, delivery, endpoint_status, health, int, maybe_at, options, stored_status, tenant_id};
 
 type Key = (DeliveryId, u32);
 
@@ -99,7 +98,7 @@ async fn record(
     Ok(seen)
 }
 
-async fn insert_attempts(connection: &mut PgConnection, rows: &[Attempt]) -> Result<HashSet<Key>, Fault> {
+pub(crate) async fn insert_attempts(connection: &mut PgConnection, rows: &[Attempt]) -> Result<HashSet<Key>, Fault> {
     if rows.is_empty() {
         return Ok(HashSet::new());
     }
@@ -185,9 +184,9 @@ async fn read_endpoints(
 }
 
 const SELECT_ENDPOINTS: &str = "SELECT id, tenant_id, status, suspend_reason, suspended_since, consecutive_failures,
-    failing_since, activated_at, version FROM endpoints WHERE id = ANY($1)";
+    failing_since, activated_at, version, (options - 'filter')::text FROM endpoints WHERE id = ANY($1)";
 const LOCK_ENDPOINTS: &str = "SELECT id, tenant_id, status, suspend_reason, suspended_since, consecutive_failures,
-    failing_since, activated_at, version FROM endpoints WHERE id = ANY($1) ORDER BY id FOR UPDATE";
+    failing_since, activated_at, version, (options - 'filter')::text FROM endpoints WHERE id = ANY($1) ORDER BY id FOR UPDATE";
 
 async fn endpoints(
     connection: &mut PgConnection,
@@ -196,13 +195,13 @@ async fn endpoints(
 ) -> Result<Vec<(EndpointId, EndpointFacts)>, Fault> {
     let rows = sqlx::query(sql).bind(ids).fetch_all(connection).await?;
     all(&rows, |row| {
-        let activated_at: Option<OffsetDateTime> = row.try_get(7)?;
         let facts = EndpointFacts {
             tenant: tenant_id(row.try_get(1)?)?,
             status: endpoint_status(row, 2)?,
             health: health(row, 5)?,
-            activated_at: activated_at.map(Timestamp::from),
+            activated_at: maybe_at(row, 7)?,
             version: row.try_get(8)?,
+            retry_delays: options(row, 9)?.retry_delays,
         };
         Ok((EndpointId::from_uuid(row.try_get(0)?), facts))
     })
