@@ -109,6 +109,15 @@ impl Vhost {
         self.call(Method::PUT, &["queues", &self.name, queue], body).await.map(drop)
     }
 
+    /// Binds a queue to an exchange.
+    ///
+    /// # Errors
+    /// When either does not exist.
+    pub async fn bind(&self, exchange: &str, queue: &str, routing_key: &str) -> Result<()> {
+        let segments = ["bindings", &self.name, "e", exchange, "q", queue];
+        self.call(Method::POST, &segments, json!({"routing_key": routing_key})).await.map(drop)
+    }
+
     /// Publishes a message, as an upstream service would. `properties` by AMQP name, headers under `headers`.
     ///
     /// # Errors

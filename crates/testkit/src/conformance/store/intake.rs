@@ -7,7 +7,7 @@ use anyhow::ensure;
 use futures::future::try_join_all;
 use whimbrel_core::delivery::{Delivery, DeliveryState, WaitReason};
 use whimbrel_core::endpoint::{EndpointStatus, Subscriber};
-use whimbrel_core::port::{Claim, Claimed, Clock as _, EndpointChange};
+use whimbrel_core::port::{Claim, Claimed, Clock as _, EndpointChange, Subscriptions};
 use whimbrel_core::{EventId, TenantId, Timestamp};
 
 use super::world::{contract, sorted, tenant_id};
@@ -31,7 +31,7 @@ pub async fn tenant_heads_are_those_that_exist(world: &World) -> Checked {
 }
 
 /// The tenant's own endpoints, whatever their status, at the version its head shows; none of a stranger.
-pub async fn subscribers_come_with_their_version(world: &World) -> Checked {
+pub async fn subscriptions_come_with_their_version(world: &World) -> Checked {
     let (acme, active) = world.acme().await?;
     let disabled = world.endpoint(&acme).await?;
     let change = EndpointChange { status: Some((EndpointStatus::Disabled, world.now())), ..EndpointChange::default() };
@@ -39,18 +39,20 @@ pub async fn subscribers_come_with_their_version(world: &World) -> Checked {
     let globex = world.tenant("globex").await?;
     world.endpoint(&globex).await?;
 
-    let (version, mut subscribers) = world.store.subscribers(&acme).await?;
+    let Subscriptions { version, mut subscribers, schemas } = world.store.subscriptions(&acme).await?;
     subscribers.sort_by_key(|subscriber| subscriber.id);
     let expected = [&active, &disabled].map(|endpoint| Subscriber {
         id: endpoint.id,
         events: endpoint.events.clone(),
         status: if endpoint.id == disabled.id { EndpointStatus::Disabled } else { EndpointStatus::Active },
         version: if endpoint.id == disabled.id { endpoint.version + 1 } else { endpoint.version },
+        filter: None,
     });
     ensure!(subscribers == expected, "{subscribers:?} instead of {expected:?}");
     ensure!(version == world.endpoints_version(&acme).await?, "version {version} is not the head's");
-    let (_, none) = world.store.subscribers(&tenant_id("nobody")).await?;
-    ensure!(none.is_empty(), "an unknown tenant has {none:?}");
+    ensure!(schemas.is_empty(), "schemas that nobody gave: {schemas:?}");
+    let nobodys = world.store.subscriptions(&tenant_id("nobody")).await?;
+    ensure!(nobodys == Subscriptions::default(), "an unknown tenant has {nobodys:?}");
     Ok(())
 }
 

@@ -6,13 +6,13 @@ use std::time::Duration;
 use anyhow::ensure;
 use whimbrel_core::delivery::{Delivery, DeliveryState, WaitReason};
 use whimbrel_core::event::TraceContext;
-use whimbrel_core::port::{Fanout, ToPublish};
+use whimbrel_core::port::{Fanout, Lane, ToPublish};
 use whimbrel_core::{DeliveryId, Timestamp};
 
 use super::world::{contract, sorted};
 use super::{Checked, World};
 
-const BASE: Duration = Duration::from_mins(1);
+pub(super) const BASE: Duration = Duration::from_mins(1);
 
 /// Everything but the secrets; unknown deliveries are left out.
 pub async fn to_publish_carries_what_the_job_needs(world: &World) -> Checked {
@@ -65,16 +65,17 @@ pub async fn rule_18_overdue_doubles(world: &World) -> Checked {
     let mut due = world.now() + Duration::from_hours(1);
     let delivery = swept_at(world, world.fanout(world.event(&acme, "order.created"), &[endpoint.id]), due).await?;
     for factor in [1, 2, 4] {
-        let early = world.store.overdue(due.before(Duration::from_micros(1)), BASE, 10).await?;
+        let early = world.store.overdue(Lane::Live, due.before(Duration::from_micros(1)), due, BASE, 10).await?;
         ensure!(early.is_empty(), "{early:?} before its time");
-        let claimed = world.store.overdue(due, BASE, 10).await?;
+        let claimed = world.store.overdue(Lane::Live, due, due, BASE, 10).await?;
         ensure!(claimed == [delivery], "{claimed:?} at its time");
         due = due + BASE * factor;
     }
 
     // One that is settled is no longer looked at.
     world.put(Delivery { state: DeliveryState::Succeeded { at: due }, ..delivery }).await?;
-    let settled = world.store.overdue(due + Duration::from_hours(24), BASE, 10).await?;
+    let later = due + Duration::from_hours(24);
+    let settled = world.store.overdue(Lane::Live, later, later, BASE, 10).await?;
     ensure!(settled.is_empty(), "{settled:?} after it was settled");
     Ok(())
 }
@@ -89,9 +90,72 @@ pub async fn overdue_takes_the_oldest_first(world: &World) -> Checked {
         deliveries.push(swept_at(world, fanout, now.before(Duration::from_mins(minutes))).await?);
     }
     for expected in [vec![deliveries[1], deliveries[2]], vec![deliveries[0]], vec![]] {
-        let claimed = world.store.overdue(now, BASE, 2).await?;
+        let claimed = world.store.overdue(Lane::Live, now, now, BASE, 2).await?;
         ensure!(claimed == expected, "{claimed:?} instead of {expected:?}");
     }
+    Ok(())
+}
+
+/// A lane is asked with those that came last; asking takes nothing.
+pub async fn last_overdue_is_the_latest_and_claims_nothing(world: &World) -> Checked {
+    let (acme, endpoint) = world.acme().await?;
+    let now = world.now() + Duration::from_hours(1);
+    let mut deliveries = Vec::new();
+    for minutes in [1, 3, 2] {
+        let fanout = world.fanout(world.event(&acme, "order.created"), &[endpoint.id]);
+        deliveries.push(swept_at(world, fanout, now.before(Duration::from_mins(minutes))).await?);
+    }
+    for _ in 0..2 {
+        let last = world.store.last_overdue(Lane::Live, now, 2).await?;
+        ensure!(last == [deliveries[0], deliveries[2]], "{last:?}");
+    }
+    let earlier = world.store.last_overdue(Lane::Live, now.before(Duration::from_mins(2)), 1).await?;
+    ensure!(earlier == [deliveries[2]], "{earlier:?}");
+    ensure!(world.store.last_overdue(Lane::Slow, now, 2).await?.is_empty(), "nothing is overdue in that lane");
+    Ok(())
+}
+
+/// A lane that is behind is not swept (rule 18), so each is asked for by itself: first attempts, retries of every kind,
+/// and what a replay began.
+pub async fn rule_18_overdue_is_per_lane(world: &World) -> Checked {
+    let (acme, endpoint) = world.acme().await?;
+    let live = world.delivery(&endpoint).await?;
+    let retrying = world.retry_later(&world.delivery(&endpoint).await?).await?;
+    let failed = world.fail(&world.delivery(&endpoint).await?).await?;
+    world.store.retry(&acme, failed.id).await?;
+    let manual = world.store.take_waiting(world.now(), 10).await?;
+    world.held(&endpoint, 3).await?;
+    let released = world.advance(&world.release(&endpoint).await?, 10).await?.taken;
+    let retried = world.fail(&released[0]).await?;
+    world.store.retry(&acme, retried.id).await?;
+    let after_release = world.store.take_waiting(world.now(), 10).await?;
+    ensure!(manual.len() == 1 && after_release.len() == 1, "{manual:?} and {after_release:?} were taken");
+    let failed_again = world.retry_later(&released[1]).await?;
+
+    let slow = sorted(vec![retrying, manual[0], after_release[0], failed_again]);
+    let until = world.now() + Duration::from_hours(1);
+    for (lane, expected) in [(Lane::Bulk, vec![released[2]]), (Lane::Slow, slow), (Lane::Live, vec![live])] {
+        let swept = sorted(world.store.overdue(lane, until, until, BASE, 10).await?);
+        ensure!(swept == expected, "{swept:?} instead of {expected:?} in the lane {lane}");
+        let again = world.store.overdue(lane, until, until, BASE, 10).await?;
+        ensure!(again.is_empty(), "{again:?} were claimed twice");
+    }
+    Ok(())
+}
+
+/// What was due for long is next due from now on, so that a sweep after an outage does not find it at once again.
+pub async fn rule_18_the_next_sweep_counts_from_now(world: &World) -> Checked {
+    let (acme, endpoint) = world.acme().await?;
+    let due = world.now();
+    let delivery = swept_at(world, world.fanout(world.event(&acme, "order.created"), &[endpoint.id]), due).await?;
+    let now = due + Duration::from_hours(5);
+    for expected in [vec![delivery], vec![]] {
+        let claimed = world.store.overdue(Lane::Live, now, now, BASE, 10).await?;
+        ensure!(claimed == expected, "{claimed:?} instead of {expected:?}");
+    }
+    let next = now + BASE;
+    let claimed = world.store.overdue(Lane::Live, next, next, BASE, 10).await?;
+    ensure!(claimed == [delivery], "{claimed:?} after the base");
     Ok(())
 }
 
@@ -105,7 +169,7 @@ pub async fn rule_18_two_sweeps_claim_each_delivery_once(world: &World) -> Check
     let sweep = || async {
         let mut claimed = Vec::new();
         loop {
-            let batch = world.store.overdue(now, BASE, 7).await?;
+            let batch = world.store.overdue(Lane::Live, now, now, BASE, 7).await?;
             if batch.is_empty() {
                 return anyhow::Ok(claimed);
             }
@@ -124,24 +188,30 @@ fn each_once(ids: &[DeliveryId], expected: usize) -> Checked {
     Ok(())
 }
 
-/// Each reason comes back; the delivery is pending then, for good, and swept like any other.
-pub async fn take_waiting_makes_pending_and_says_why(world: &World) -> Checked {
+/// For good, and swept like any other retry then. What was deferred is a replay's to take, what is held a release's.
+pub async fn take_waiting_makes_pending_what_someone_asked_for(world: &World) -> Checked {
     let (_, endpoint) = world.acme().await?;
     let mut expected = Vec::new();
-    for reason in [WaitReason::Manual, WaitReason::Deferred, WaitReason::Release, WaitReason::Replay] {
-        let waiting = world.delivery_in(&endpoint, DeliveryState::Waiting(reason)).await?;
-        expected.push((Delivery { state: DeliveryState::Pending, ..waiting }, reason));
+    for round in [2, 3] {
+        let state = DeliveryState::Waiting(WaitReason::Manual);
+        let waiting = Delivery { state, round, first_attempt: 4, attempt: 4, ..world.delivery(&endpoint).await? };
+        world.put(waiting).await?;
+        expected.push(Delivery { state: DeliveryState::Pending, ..waiting });
     }
-    world.delivery_in(&endpoint, DeliveryState::Held).await?;
+    let deferred = world.delivery_in(&endpoint, DeliveryState::Waiting(WaitReason::Deferred)).await?;
+    let held = world.delivery_in(&endpoint, DeliveryState::Held).await?;
     let sweep_at = world.now() + Duration::from_mins(5);
     let taken = world.store.take_waiting(sweep_at, 10).await?;
     ensure!(taken == expected, "{taken:?} instead of {expected:?}");
     ensure!(world.store.take_waiting(sweep_at, 10).await?.is_empty(), "they were taken again");
-    let deliveries: Vec<_> = expected.iter().map(|(delivery, _)| *delivery).collect();
-    for delivery in &deliveries {
-        ensure!(world.position(delivery).await? == *delivery, "it is not stored as pending");
+    for delivery in expected.iter().chain([&deferred, &held]) {
+        let stored = world.position(delivery).await?;
+        ensure!(stored == *delivery, "{stored:?} instead of {delivery:?}");
     }
-    ensure!(sorted(world.store.overdue(sweep_at, BASE, 10).await?) == deliveries, "they are not swept at their time");
+    let early = sweep_at.before(Duration::from_micros(1));
+    ensure!(world.store.overdue(Lane::Slow, early, early, BASE, 10).await?.is_empty(), "they are swept too early");
+    let swept = sorted(world.store.overdue(Lane::Slow, sweep_at, sweep_at, BASE, 10).await?);
+    ensure!(swept == expected, "{swept:?} are swept at their time");
     Ok(())
 }
 
@@ -151,11 +221,10 @@ pub async fn take_waiting_takes_the_oldest_first(world: &World) -> Checked {
     let deliveries =
         [world.delivery(&endpoint).await?, world.delivery(&endpoint).await?, world.delivery(&endpoint).await?];
     for place in [2, 0, 1] {
-        world.put(Delivery { state: DeliveryState::Waiting(WaitReason::Release), ..deliveries[place] }).await?;
+        world.put(Delivery { state: DeliveryState::Waiting(WaitReason::Manual), ..deliveries[place] }).await?;
     }
     for expected in [vec![deliveries[0], deliveries[1]], vec![deliveries[2]], vec![]] {
         let taken = world.store.take_waiting(world.now(), 2).await?;
-        let taken: Vec<_> = taken.into_iter().map(|(delivery, _)| delivery).collect();
         ensure!(taken == expected, "{taken:?} instead of {expected:?}");
     }
     Ok(())
@@ -165,7 +234,7 @@ pub async fn take_waiting_takes_the_oldest_first(world: &World) -> Checked {
 pub async fn two_takers_take_each_waiting_delivery_once(world: &World) -> Checked {
     let (_, endpoint) = world.acme().await?;
     for _ in 0..30 {
-        world.delivery_in(&endpoint, DeliveryState::Waiting(WaitReason::Replay)).await?;
+        world.delivery_in(&endpoint, DeliveryState::Waiting(WaitReason::Manual)).await?;
     }
     let take = || async {
         let mut taken = Vec::new();
@@ -174,7 +243,7 @@ pub async fn two_takers_take_each_waiting_delivery_once(world: &World) -> Checke
             if batch.is_empty() {
                 return anyhow::Ok(taken);
             }
-            taken.extend(batch.into_iter().map(|(delivery, _)| delivery.id));
+            taken.extend(batch.iter().map(|delivery| delivery.id));
         }
     };
     let (mut one, other) = tokio::try_join!(take(), take())?;

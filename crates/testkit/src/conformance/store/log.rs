@@ -179,7 +179,7 @@ pub async fn rule_01_retry_begins_a_new_round(world: &World) -> Checked {
         ensure!(world.position(&before).await? == expected, "it was not stored");
         let taken = world.store.take_waiting(world.now(), 10).await?;
         let pending = Delivery { state: DeliveryState::Pending, ..expected };
-        ensure!(taken == [(pending, WaitReason::Manual)], "{taken:?}");
+        ensure!(taken == [pending], "{taken:?}");
     }
     Ok(())
 }
@@ -189,7 +189,8 @@ pub async fn retry_only_from_settled_states(world: &World) -> Checked {
     let (acme, endpoint) = world.acme().await?;
     let states = [
         DeliveryState::Pending,
-        DeliveryState::Waiting(WaitReason::Replay),
+        DeliveryState::Waiting(WaitReason::Manual),
+        DeliveryState::Waiting(WaitReason::Deferred),
         DeliveryState::Held,
         DeliveryState::Cancelled,
     ];

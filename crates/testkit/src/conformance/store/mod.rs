@@ -6,29 +6,65 @@
 //! engine that wants one of its own takes another of them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use anyhow::ensure;
+use whimbrel_core::Timestamp;
 use whimbrel_core::port::Store;
 
+use crate::wait::unix_now;
+
+mod announcements;
+mod audit;
 mod clock;
+mod erasure;
+mod event_types;
 mod intake;
+mod keys;
+mod leases;
 mod ledger;
+mod life;
 mod log;
 mod lookup;
+mod options;
 mod registry;
+mod releases;
+mod replay_event;
+mod replay_lists;
+mod replay_races;
+mod replays;
 mod settle;
 mod settle_races;
+mod stats;
 mod tenants;
+mod transfer;
+mod upkeep;
 mod world;
 
+pub use announcements::*;
+pub use audit::*;
 pub use clock::TestClock;
+pub use erasure::*;
+pub use event_types::*;
 pub use intake::*;
+pub use keys::*;
+pub use leases::*;
 pub use ledger::*;
 pub use log::*;
 pub use lookup::*;
+pub use options::*;
 pub use registry::*;
+pub use releases::*;
+pub use replay_event::*;
+pub use replay_lists::*;
+pub use replay_races::*;
+pub use replays::*;
 pub use settle::*;
 pub use settle_races::*;
+pub use stats::*;
 pub use tenants::*;
+pub use transfer::*;
+pub use upkeep::*;
 pub use world::World;
 
 /// What a case returns: `Err` says what the engine did wrong.
@@ -48,7 +84,7 @@ macro_rules! store_conformance {
             it_answers,
             // intake
             tenant_heads_are_those_that_exist,
-            subscribers_come_with_their_version,
+            subscriptions_come_with_their_version,
             a_claim_is_fresh_then_a_repeat_or_a_conflict,
             rule_06_keys_are_a_tenants_own,
             an_expired_key_is_free,
@@ -84,9 +120,12 @@ macro_rules! store_conformance {
             to_publish_carries_what_the_job_needs,
             to_publish_without_endpoint_has_version_zero,
             rule_18_overdue_doubles,
+            rule_18_overdue_is_per_lane,
+            rule_18_the_next_sweep_counts_from_now,
             overdue_takes_the_oldest_first,
+            last_overdue_is_the_latest_and_claims_nothing,
             rule_18_two_sweeps_claim_each_delivery_once,
-            take_waiting_makes_pending_and_says_why,
+            take_waiting_makes_pending_what_someone_asked_for,
             take_waiting_takes_the_oldest_first,
             two_takers_take_each_waiting_delivery_once,
             // tenants
@@ -95,7 +134,11 @@ macro_rules! store_conformance {
             update_tenant_sets_name_and_contract,
             rule_26_a_contract_is_fixed_once_endpoints_exist,
             delete_tenant_takes_keys_and_endpoints_along,
+            limits_survive_the_store_and_change,
+            // keys
             keys_are_found_by_hash_and_listed_by_owner,
+            a_keys_expiry_and_last_use_survive_the_store,
+            a_keys_last_use_never_goes_back,
             // registry
             an_endpoint_survives_the_store,
             endpoints_come_in_pages_oldest_first,
@@ -118,6 +161,91 @@ macro_rules! store_conformance {
             retry_needs_an_active_endpoint,
             two_retries_begin_one_round,
             a_tenant_never_reads_anothers_log,
+            // registry: options
+            headers_and_options_survive_the_store,
+            headers_and_options_are_changed_as_a_whole,
+            retry_delays_come_with_the_facts,
+            a_change_on_a_stale_version_is_refused,
+            two_changes_of_one_version_leave_one,
+            rule_31_reencrypt_looks_at_every_endpoint,
+            // event types
+            event_types_come_by_name,
+            an_event_type_is_forgotten_once,
+            rule_10_event_types_raise_the_version_and_come_with_the_subscriptions,
+            a_deleted_tenants_event_types_are_gone,
+            // log: one event again
+            replay_event_makes_a_delivery_that_was_not_there,
+            rule_01_replay_event_begins_a_new_round,
+            replay_event_needs_an_active_endpoint,
+            replay_event_stays_within_its_tenant,
+            two_replays_of_an_event_make_one_delivery,
+            // log: figures
+            stats_count_deliveries_and_attempts,
+            stats_show_how_long_successes_took,
+            // replays: releases and drops
+            a_release_counts_its_total_at_the_start,
+            a_second_release_of_an_endpoint_is_the_running_one,
+            rule_08_a_release_keeps_its_window,
+            rule_08_the_endpoints_own_cap_bounds_the_window,
+            rule_01_a_release_begins_a_new_round,
+            rule_08_a_release_ends_only_when_nothing_is_held,
+            a_release_of_an_endpoint_that_is_not_active_is_cancelled,
+            replays_of_a_deleted_endpoint_are_cancelled,
+            a_drop_cancels_what_was_held_before_its_time,
+            a_drop_goes_on_in_bounded_steps,
+            // replays: past and deferred deliveries
+            rule_01_a_replay_takes_past_deliveries_in_a_new_round,
+            a_replay_is_filtered_by_type_and_time,
+            rule_08_a_replay_never_goes_back,
+            a_replay_leaves_out_erased_payloads,
+            a_replay_waits_while_its_endpoint_is_not_active,
+            rule_17_deferred_deliveries_keep_round_and_attempt,
+            a_cancelled_replay_takes_nothing_more,
+            rule_17_a_deferred_delivery_keeps_its_place_in_the_window,
+            a_manual_retry_leaves_the_replay_that_took_it,
+            // replays: which there are
+            replays_come_in_pages_newest_first,
+            a_tenant_never_reaches_anothers_replay,
+            running_replays_come_in_pages_by_id,
+            rule_08_held_deliveries_without_a_release_are_found,
+            rule_17_deferred_deliveries_without_a_replay_are_found,
+            forgotten_finds_endpoints_of_every_tenant,
+            // replays, concurrently
+            rule_08_concurrent_advances_keep_the_window,
+            concurrent_starts_of_a_release_begin_one,
+            rule_08_a_release_beside_outcomes_loses_nothing,
+            // ledger: announcements
+            rule_11_a_suspension_and_its_end_are_announced,
+            rule_11_a_version_that_rose_meanwhile_stays_to_be_announced,
+            rule_11_every_change_is_announced,
+            // upkeep: leases
+            rule_18_a_lease_is_one_holders,
+            rule_18_an_expired_lease_is_free,
+            rule_18_concurrent_takers_of_a_lease_leave_one,
+            // upkeep: partitions, retention, usage
+            rule_27_preparing_days_again_is_no_error,
+            rule_28_what_is_not_at_its_end_expires,
+            rule_28_prune_removes_what_is_older,
+            prune_removes_used_up_keys,
+            prune_removes_ended_replays,
+            prune_removes_audit_entries_after_a_year,
+            usage_is_counted_by_tenant_and_day,
+            usage_comes_oldest_first,
+            // erasure
+            an_erased_event_keeps_its_rows,
+            an_erased_event_is_not_retried,
+            a_tenant_never_erases_anothers_event,
+            a_tenants_payloads_are_erased_step_by_step,
+            the_later_of_two_requests_to_erase_counts,
+            // audit
+            audit_entries_come_in_pages_newest_first,
+            // transfer
+            the_log_comes_in_pages_by_event,
+            loading_what_is_there_changes_nothing,
+            a_log_that_is_gone_comes_back_whole,
+            a_loaded_retry_is_swept_when_it_is_due,
+            rule_06_keys_come_in_pages_by_tenant_and_hash,
+            rule_06_loaded_keys_are_claimed_still,
         );
     };
     (@cases $fixture:path: $($case:ident),+ $(,)?) => { $(
@@ -130,7 +258,10 @@ macro_rules! store_conformance {
     )+ };
 }
 
-/// The store answers a ping.
+/// The store answers a ping with the time by its own clock, which is close to this machine's (rule 36).
 pub async fn it_answers(world: &World) -> Checked {
-    Ok(world.store.ping().await?)
+    let (told, here) = (world.store.ping().await?, Timestamp::default() + unix_now());
+    let apart = told.since(here).max(here.since(told));
+    ensure!(apart < Duration::from_mins(5), "the store's clock says {told}, this machine's {here}");
+    Ok(())
 }

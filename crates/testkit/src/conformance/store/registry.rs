@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
+use anyhow::ensure;
 use futures::future::try_join_all;
 use whimbrel_core::EndpointId;
 use whimbrel_core::delivery::{Delivery, DeliveryState, FailReason, WaitReason};
 use whimbrel_core::endpoint::{Endpoint, EndpointStatus, Health, SuspendReason};
-use whimbrel_core::port::{Decision, EndpointChange, Facts, Page, Suspended};
+use whimbrel_core::port::{Decision, EndpointChange, Facts, Page, Suspended, Updated};
 use whimbrel_core::secret::{Secret, SecretPair};
 
 use super::world::tenant_id;
@@ -64,19 +64,26 @@ pub async fn update_changes_only_what_it_names(world: &World) -> Checked {
         EndpointChange { description: Some(None), ..EndpointChange::default() },
         EndpointChange { secrets: secrets.clone(), ..EndpointChange::default() },
         EndpointChange { status, ..EndpointChange::default() },
-        EndpointChange { url, events, description, secrets, status: Some((EndpointStatus::Active, world.now())) },
+        EndpointChange {
+            url,
+            events,
+            description,
+            secrets,
+            status: Some((EndpointStatus::Active, world.now())),
+            ..EndpointChange::default()
+        },
     ];
     let mut expected = endpoint;
     for change in changes {
         expected = changed(expected, &change);
-        let updated = world.store.update_endpoint(&acme, expected.id, &change).await?.context("it exists")?;
+        let updated = world.update(&expected, &change).await?;
         expected.version = updated.version;
         ensure!(updated == expected, "{updated:?} instead of {expected:?} after {change:?}");
         ensure!(world.stored(&expected).await? == expected, "it was not stored");
     }
     let absent = world.new_endpoint(&acme).id;
     ensure!(
-        world.store.update_endpoint(&acme, absent, &EndpointChange::default()).await?.is_none(),
+        world.store.update_endpoint(&acme, absent, &EndpointChange::default()).await? == Updated::Unknown,
         "an unknown one was updated"
     );
     Ok(())
@@ -101,7 +108,7 @@ pub async fn rule_10_every_change_raises_both_versions(world: &World) -> Checked
     let endpoint = world.endpoint(&acme).await?;
     versions.push(world.endpoints_version(&acme).await?);
     let change = EndpointChange { description: Some(None), ..EndpointChange::default() };
-    let updated = world.store.update_endpoint(&acme, endpoint.id, &change).await?.context("it exists")?;
+    let updated = world.update(&endpoint, &change).await?;
     ensure!(updated.version > endpoint.version, "version {} after {}", updated.version, endpoint.version);
     versions.push(world.endpoints_version(&acme).await?);
     world.store.delete_endpoint(&acme, endpoint.id).await?;
@@ -112,7 +119,7 @@ pub async fn rule_10_every_change_raises_both_versions(world: &World) -> Checked
 
 /// It also remembers when, so that what started before does not count. Disabling keeps the record.
 pub async fn rule_09_activate_zeroes_health(world: &World) -> Checked {
-    let (acme, endpoint) = world.acme().await?;
+    let (_, endpoint) = world.acme().await?;
     let delivery = world.delivery(&endpoint).await?;
     let since = world.now();
     let health = Health { consecutive_failures: 10, failing_since: Some(since) };
@@ -121,12 +128,12 @@ pub async fn rule_09_activate_zeroes_health(world: &World) -> Checked {
     world.store.settle(&[world.failure(&delivery, 1)], &|_: &Facts| decision.clone()).await?;
 
     let disable = EndpointChange { status: Some((EndpointStatus::Disabled, world.now())), ..EndpointChange::default() };
-    let disabled = world.store.update_endpoint(&acme, endpoint.id, &disable).await?.context("it exists")?;
+    let disabled = world.update(&endpoint, &disable).await?;
     ensure!(disabled.status == EndpointStatus::Disabled && disabled.health == health, "{disabled:?}");
     ensure!(disabled.activated_at.is_none(), "{disabled:?}");
     let at = world.now();
     let activate = EndpointChange { status: Some((EndpointStatus::Active, at)), ..EndpointChange::default() };
-    let active = world.store.update_endpoint(&acme, endpoint.id, &activate).await?.context("it exists")?;
+    let active = world.update(&endpoint, &activate).await?;
     ensure!(active.status == EndpointStatus::Active && active.health == Health::default(), "{active:?}");
     ensure!(active.activated_at == Some(at), "{active:?}");
     Ok(())
@@ -158,7 +165,7 @@ pub async fn delete_endpoint_cancels_what_waits(world: &World) -> Checked {
     ensure!(world.store.endpoint(&acme, endpoint.id).await?.is_none(), "it is still there");
     ensure!(world.store.endpoints(&[endpoint.id]).await?.is_empty(), "the sender still finds it");
     ensure!(world.store.endpoints_of(&acme, ALL).await? == [other], "the list still holds it");
-    let (_, subscribers) = world.store.subscribers(&acme).await?;
+    let subscribers = world.store.subscriptions(&acme).await?.subscribers;
     ensure!(subscribers.iter().all(|subscriber| subscriber.id != endpoint.id), "it is still subscribed");
     ensure!(!world.store.delete_endpoint(&acme, endpoint.id).await?, "it was deleted twice");
     Ok(())
@@ -201,8 +208,9 @@ pub async fn a_tenant_never_reaches_anothers_endpoint(world: &World) -> Checked 
     let change = EndpointChange { url: Some("https://thief.example/".to_owned()), ..EndpointChange::default() };
     ensure!(world.store.endpoint(&globex, endpoint.id).await?.is_none(), "it was read");
     ensure!(world.store.endpoints_of(&globex, ALL).await?.is_empty(), "it was listed");
-    ensure!(world.store.subscribers(&globex).await?.1.is_empty(), "it was subscribed");
-    ensure!(world.store.update_endpoint(&globex, endpoint.id, &change).await?.is_none(), "it was changed");
+    ensure!(world.store.subscriptions(&globex).await?.subscribers.is_empty(), "it was subscribed");
+    let updated = world.store.update_endpoint(&globex, endpoint.id, &change).await?;
+    ensure!(updated == Updated::Unknown, "it was changed: {updated:?}");
     ensure!(!world.store.delete_endpoint(&globex, endpoint.id).await?, "it was deleted");
     ensure!(world.stored(&endpoint).await? == endpoint, "it is not as it was");
     Ok(())

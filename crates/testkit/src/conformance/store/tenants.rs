@@ -1,22 +1,17 @@
-//! `Tenants`: tenants and keys.
+//! `Tenants`: the tenants themselves.
 
 use anyhow::ensure;
 use whimbrel_core::delivery::{DeliveryState, WaitReason};
-use whimbrel_core::port::{ApiKey, Clock as _, Page};
-use whimbrel_core::tenant::Tenant;
-use whimbrel_core::{KeyId, TenantId};
+use whimbrel_core::port::Page;
+use whimbrel_core::tenant::{Tenant, TenantLimits};
 
 use super::world::{contract, tenant_id};
 use super::{Checked, World};
 
 /// A taken id is not taken over.
 pub async fn a_tenant_is_created_once(world: &World) -> Checked {
-    let first = Tenant {
-        id: tenant_id("acme"),
-        name: Some("Acme, Inc.".to_owned()),
-        contract: contract("bitbybit"),
-        created_at: world.now(),
-    };
+    let first =
+        Tenant { name: Some("Acme, Inc.".to_owned()), contract: contract("bitbybit"), ..world.new_tenant("acme") };
     ensure!(world.store.create_tenant(&first).await?, "a free id was taken");
     let second = Tenant { name: None, contract: contract("generic"), created_at: world.now(), ..first.clone() };
     ensure!(!world.store.create_tenant(&second).await?, "a taken id was free");
@@ -45,12 +40,7 @@ pub async fn tenants_come_in_pages_by_id(world: &World) -> Checked {
 pub async fn update_tenant_sets_name_and_contract(world: &World) -> Checked {
     let acme = world.tenant("acme").await?;
     let before = world.store.tenant(&acme).await?;
-    let wanted = Tenant {
-        id: acme.clone(),
-        name: Some("Acme".to_owned()),
-        contract: contract("eightbit"),
-        created_at: world.now(),
-    };
+    let wanted = Tenant { name: Some("Acme".to_owned()), contract: contract("eightbit"), ..world.new_tenant("acme") };
     let updated = world.store.update_tenant(&wanted).await?;
     let expected = before.map(|before| Tenant { created_at: before.created_at, ..wanted.clone() });
     ensure!(updated == expected, "{updated:?} instead of {expected:?}");
@@ -64,7 +54,7 @@ pub async fn update_tenant_sets_name_and_contract(world: &World) -> Checked {
 /// While there is an endpoint, the old contract comes back; when the last one is gone, it may change again.
 pub async fn rule_26_a_contract_is_fixed_once_endpoints_exist(world: &World) -> Checked {
     let (acme, endpoint) = world.acme().await?;
-    let wanted = Tenant { id: acme.clone(), name: None, contract: contract("generic"), created_at: world.now() };
+    let wanted = Tenant { contract: contract("generic"), ..world.new_tenant("acme") };
     let kept = world.store.update_tenant(&wanted).await?.map(|tenant| tenant.contract);
     ensure!(kept == Some(contract("standard")), "{kept:?} although there is an endpoint");
     ensure!(world.stored(&endpoint).await?.contract == contract("standard"), "the endpoint's contract changed");
@@ -81,7 +71,7 @@ pub async fn delete_tenant_takes_keys_and_endpoints_along(world: &World) -> Chec
     let other = world.endpoint(&globex).await?;
     let waiting = DeliveryState::Waiting(WaitReason::Manual);
     let (theirs, untouched) = (world.delivery_in(&endpoint, waiting).await?, world.delivery_in(&other, waiting).await?);
-    let (key, other_key) = (key(world, Some(&acme), 1), key(world, Some(&globex), 2));
+    let (key, other_key) = (world.new_key(Some(&acme), 1), world.new_key(Some(&globex), 2));
     world.store.create_key(&key).await?;
     world.store.create_key(&other_key).await?;
 
@@ -104,33 +94,28 @@ pub async fn delete_tenant_takes_keys_and_endpoints_along(world: &World) -> Chec
     Ok(())
 }
 
-fn key(world: &World, tenant: Option<&TenantId>, hash: u8) -> ApiKey {
-    let id = KeyId::generate(world.now(), world.clock.random10());
-    ApiKey { id, tenant: tenant.cloned(), name: format!("key {hash}"), hash: [hash; 32], created_at: world.now() }
-}
-
-/// A tenant's keys are apart from the admin's; a deleted key is gone; a hash is nobody's twice.
-pub async fn keys_are_found_by_hash_and_listed_by_owner(world: &World) -> Checked {
-    let (acme, globex) = (world.tenant("acme").await?, world.tenant("globex").await?);
-    let keys =
-        [key(world, None, 1), key(world, Some(&acme), 2), key(world, Some(&globex), 3), key(world, Some(&acme), 4)];
-    for key in &keys {
-        world.store.create_key(key).await?;
+/// Each by itself and none; heads carry them, and an update sets them all.
+pub async fn limits_survive_the_store_and_change(world: &World) -> Checked {
+    let none = TenantLimits::default();
+    let limits = [
+        TenantLimits { endpoints: Some(3), events_per_second: Some(u32::MAX), payload_bytes: Some(65_536) },
+        TenantLimits { endpoints: Some(0), ..none },
+        TenantLimits { events_per_second: Some(7), ..none },
+        TenantLimits { payload_bytes: Some(1), ..none },
+        none,
+    ];
+    let mut tenant = Tenant { limits: limits[0], ..world.new_tenant("acme") };
+    ensure!(world.store.create_tenant(&tenant).await?, "a free id was taken");
+    for limits in limits {
+        tenant.limits = limits;
+        let updated = world.store.update_tenant(&tenant).await?;
+        ensure!(updated.as_ref() == Some(&tenant), "{updated:?} instead of {tenant:?}");
+        let heads = world.store.tenant_heads(std::slice::from_ref(&tenant.id)).await?;
+        ensure!(heads.len() == 1 && heads[0].limits == limits, "{heads:?} instead of {limits:?}");
     }
-    for key in &keys {
-        ensure!(world.store.key_by_hash(&key.hash).await?.as_ref() == Some(key), "{key:?} is not found");
-    }
-    ensure!(world.store.key_by_hash(&[9; 32]).await?.is_none(), "an unknown key is found");
-    let of_acme = world.store.keys(Some(&acme)).await?;
-    ensure!(of_acme == [keys[1].clone(), keys[3].clone()], "{of_acme:?}");
-    let of_admin = world.store.keys(None).await?;
-    ensure!(of_admin == [keys[0].clone()], "{of_admin:?}");
-    ensure!(world.store.keys(Some(&tenant_id("nobody"))).await?.is_empty(), "an unknown tenant has keys");
-
-    let stolen = ApiKey { hash: [1; 32], ..key(world, Some(&acme), 5) };
-    ensure!(world.store.create_key(&stolen).await.is_err(), "a hash was stored twice");
-    ensure!(world.store.delete_key(keys[1].id).await?, "a known key was unknown");
-    ensure!(!world.store.delete_key(keys[1].id).await?, "a key was deleted twice");
-    ensure!(world.store.key_by_hash(&keys[1].hash).await?.is_none(), "a deleted key is found");
+    let globex = Tenant { limits: limits[0], ..world.new_tenant("globex") };
+    world.store.create_tenant(&globex).await?;
+    let all = world.store.tenants(Page { after: None, limit: 9 }).await?;
+    ensure!(all == [tenant, globex], "{all:?}");
     Ok(())
 }

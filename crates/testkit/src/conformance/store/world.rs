@@ -3,18 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use bytes::Bytes;
 use whimbrel_core::contract::ContractName;
 use whimbrel_core::delivery::{Delivery, DeliveryState};
-use whimbrel_core::endpoint::{Endpoint, EndpointStatus, Health};
+use whimbrel_core::endpoint::{CustomHeaders, Endpoint, EndpointOptions, EndpointStatus, Health};
 use whimbrel_core::event::{Event, TraceContext};
 use whimbrel_core::outcome::{Attempted, ErrorKind, Fate, Outcome, Reply};
-use whimbrel_core::port::{Accepted, Clock as _, Decision, DeliveryChange, Facts, Fanout, Store};
+use whimbrel_core::port::{
+    Accepted, ApiKey, Clock as _, Decision, DeliveryChange, EndpointChange, Facts, Fanout, Store, Updated,
+};
 use whimbrel_core::secret::{Secret, SecretPair};
 use whimbrel_core::subscription::EventType;
-use whimbrel_core::tenant::Tenant;
-use whimbrel_core::{EndpointId, EventId, ExecutionId, TenantId, Timestamp};
+use whimbrel_core::tenant::{Tenant, TenantLimits};
+use whimbrel_core::{EndpointId, EventId, ExecutionId, KeyId, TenantId, Timestamp};
 
 use super::TestClock;
 
@@ -36,9 +38,21 @@ impl World {
         self.clock.now()
     }
 
-    /// A tenant `id` under the contract `standard`, stored.
+    /// A tenant `id` under the contract `standard`, without limits, not stored.
+    pub(super) fn new_tenant(&self, id: &str) -> Tenant {
+        Tenant {
+            id: tenant_id(id),
+            name: None,
+            contract: contract("standard"),
+            limits: TenantLimits::default(),
+            erasing_before: None,
+            created_at: self.now(),
+        }
+    }
+
+    /// The same, stored.
     pub(super) async fn tenant(&self, id: &str) -> anyhow::Result<TenantId> {
-        let tenant = Tenant { id: tenant_id(id), name: None, contract: contract("standard"), created_at: self.now() };
+        let tenant = self.new_tenant(id);
         ensure!(self.store.create_tenant(&tenant).await?, "the id `{id}` was taken in an empty store");
         Ok(tenant.id)
     }
@@ -54,6 +68,8 @@ impl World {
             events: vec!["*".parse().expect("a pattern")],
             description: None,
             secrets: SecretPair::new(Secret::new(format!("secret of {id}"))),
+            headers: CustomHeaders::default(),
+            options: EndpointOptions::default(),
             status: EndpointStatus::Active,
             health: Health::default(),
             version: 1,
@@ -78,12 +94,17 @@ impl World {
 
     /// An event, not stored.
     pub(super) fn event(&self, tenant: &TenantId, event_type: &str) -> Event {
-        let id = EventId::generate(self.now(), self.clock.random10());
+        self.event_at(tenant, event_type, self.now())
+    }
+
+    /// An event that was accepted then, not stored.
+    pub(super) fn event_at(&self, tenant: &TenantId, event_type: &str, at: Timestamp) -> Event {
+        let id = EventId::generate(at, self.clock.random10());
         Event {
             id,
             tenant: tenant.clone(),
             event_type: EventType::try_new(event_type).expect("an event type"),
-            occurred_at: self.now(),
+            occurred_at: at,
             body: Bytes::from(format!(r#"{{"type":"{event_type}","data":{{"id":"{id}"}}}}"#)),
             data_range: 9..20,
             trace: TraceContext::default(),
@@ -106,7 +127,12 @@ impl World {
 
     /// A pending delivery of a new `order.created` to this endpoint, stored.
     pub(super) async fn delivery(&self, endpoint: &Endpoint) -> anyhow::Result<Delivery> {
-        let fanout = self.fanout(self.event(&endpoint.tenant, "order.created"), &[endpoint.id]);
+        self.delivery_at(endpoint, self.now()).await
+    }
+
+    /// The same, of an event that was accepted then.
+    pub(super) async fn delivery_at(&self, endpoint: &Endpoint, at: Timestamp) -> anyhow::Result<Delivery> {
+        let fanout = self.fanout(self.event_at(&endpoint.tenant, "order.created", at), &[endpoint.id]);
         let accepted = self.accept(&fanout).await?;
         ensure!(accepted.pending == fanout.deliveries, "{:?} is pending of {:?}", accepted.pending, fanout.deliveries);
         Ok(fanout.deliveries[0])
@@ -144,6 +170,27 @@ impl World {
     pub(super) async fn stored(&self, endpoint: &Endpoint) -> anyhow::Result<Endpoint> {
         let stored = self.store.endpoint(&endpoint.tenant, endpoint.id).await?;
         stored.with_context(|| format!("{} is not stored", endpoint.id))
+    }
+
+    /// The endpoint after a change.
+    pub(super) async fn update(&self, endpoint: &Endpoint, change: &EndpointChange) -> anyhow::Result<Endpoint> {
+        match self.store.update_endpoint(&endpoint.tenant, endpoint.id, change).await? {
+            Updated::Done(updated) => Ok(*updated),
+            other => bail!("{} was not changed: {other:?}", endpoint.id),
+        }
+    }
+
+    /// A key of this tenant's or the admin's, not stored; its hash is `hash` 32 times.
+    pub(super) fn new_key(&self, tenant: Option<&TenantId>, hash: u8) -> ApiKey {
+        ApiKey {
+            id: KeyId::generate(self.now(), self.clock.random10()),
+            tenant: tenant.cloned(),
+            name: format!("key {hash}"),
+            hash: [hash; 32],
+            created_at: self.now(),
+            expires_at: None,
+            last_used_at: None,
+        }
     }
 
     /// The version of a tenant's endpoints.
