@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use whimbrel_core::contract::{Contract, ContractSet};
 use whimbrel_core::event::Event;
-use whimbrel_core::intake::{IDEMPOTENCY_WINDOW, Window, content_hash, render_within, validate};
+use whimbrel_core::intake::{IDEMPOTENCY_WINDOW, Window, check_payload, content_hash, render_within, validate};
 use whimbrel_core::port::{Claim, Claimed, Clock, Intake, StoreError};
 use whimbrel_core::problem::Rejection;
 use whimbrel_core::render::Rendered;
+use whimbrel_core::tenant::TenantHead;
 use whimbrel_core::{EventId, Timestamp};
 
-use crate::directory::Tenants;
+use crate::directory::{Known, Tenants};
 use crate::read::Incoming;
 
 /// An event with the id it would get, and what became of it so far.
@@ -27,7 +28,7 @@ pub(crate) fn check(
     let window = Window { now: clock.now(), retention };
     let check = |incoming: &Result<Incoming, Rejection>| {
         let incoming = incoming.as_ref().map_err(Clone::clone)?;
-        let Some((head, _)) = tenants.get(&incoming.tenant) else {
+        let Some((head, known)) = tenants.get(&incoming.tenant) else {
             return Err(Rejection::new(
                 "unknown_tenant",
                 "/tenant",
@@ -38,7 +39,8 @@ pub(crate) fn check(
             let message = format!("the contract `{}` of the tenant `{}` is not loaded", head.contract, head.id);
             return Err(Rejection::new("unknown_contract", "", message));
         };
-        event(incoming, contract, window, clock)
+        let event = event(incoming, contract, window, clock)?;
+        own_rules(incoming, event, head, known)
     };
     incoming.iter().map(check).collect()
 }
@@ -53,6 +55,19 @@ fn event(incoming: &Incoming, contract: &Contract, window: Window, clock: &dyn C
         None => validate(contract, id, &event.event_type, &event.data, occurred_at, window)?,
     };
     Ok(accepted(incoming, id, occurred_at, rendered))
+}
+
+/// What the tenant itself asks for, besides its contract: a limit for payloads, and schemas. The API has checked its
+/// own events already, and what was accepted once is not refused for a change made since.
+fn own_rules(incoming: &Incoming, event: Event, head: &TenantHead, known: &Known) -> Candidate {
+    if incoming.id.is_some() {
+        return Ok(event);
+    }
+    check_payload(head.limits, event.body.len())?;
+    if let Some(schema) = known.schemas.get(&event.event_type) {
+        schema.validate(&incoming.event.data)?;
+    }
+    Ok(event)
 }
 
 fn accepted(incoming: &Incoming, id: EventId, occurred_at: Timestamp, rendered: Rendered) -> Event {

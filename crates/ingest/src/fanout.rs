@@ -1,21 +1,31 @@
 //! An admitted event → its rendered body and one delivery per subscribed endpoint.
 
+use std::cell::LazyCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use whimbrel_core::contract::ContractName;
-use whimbrel_core::delivery::{Delivery, DeliveryState, SWEEP_GRACE};
+use whimbrel_core::delivery::{Delivery, DeliveryState};
 use whimbrel_core::endpoint::{EndpointStatus, Subscriber};
 use whimbrel_core::event::Event;
 use whimbrel_core::message::{Body, Job};
 use whimbrel_core::port::{Accepted, Fanout};
 use whimbrel_core::{EndpointId, Timestamp};
 
-/// The deliveries of an event.
-pub(crate) fn deliveries(event: &Event, subscribers: &[Subscriber]) -> Vec<Delivery> {
+/// The deliveries of an event, but for `except`, which it is about.
+fn deliveries(event: &Event, subscribers: &[Subscriber], except: Option<EndpointId>) -> Vec<Delivery> {
+    // Parsed once, and only when a filter asks.
+    let data = LazyCell::new(|| {
+        let raw = event.body.get(event.data_range.clone()).unwrap_or_default();
+        serde_json::from_slice::<serde_json::Value>(raw).ok()
+    });
+    let passes = |subscriber: &Subscriber| match &subscriber.filter {
+        Some(filter) => data.as_ref().is_some_and(|data| filter.matches_value(data)),
+        None => true,
+    };
     let wanted = |subscriber: &&Subscriber| match event.only_endpoint {
         Some(only) => subscriber.id == only && subscriber.status != EndpointStatus::Disabled,
-        None => subscriber.wants(&event.event_type),
+        None => except != Some(subscriber.id) && subscriber.wants(&event.event_type) && passes(subscriber),
     };
     let delivery = |subscriber: &Subscriber| {
         let state = if subscriber.status.is_active() { DeliveryState::Pending } else { DeliveryState::Held };
@@ -24,10 +34,16 @@ pub(crate) fn deliveries(event: &Event, subscribers: &[Subscriber]) -> Vec<Deliv
     subscribers.iter().filter(wanted).map(delivery).collect()
 }
 
-/// For the store.
-pub(crate) fn fanout(event: Event, subscribers: &[Subscriber], now: Timestamp) -> Fanout {
-    let deliveries = deliveries(&event, subscribers);
-    Fanout { event, deliveries, sweep_at: now + SWEEP_GRACE }
+/// For the store; `None` for an event of Whimbrel's own that nobody asked for.
+pub(crate) fn fanout(
+    event: Event,
+    subscribers: &[Subscriber],
+    except: Option<EndpointId>,
+    sweep_at: Timestamp,
+) -> Option<Fanout> {
+    let deliveries = deliveries(&event, subscribers, except);
+    let unheard = deliveries.is_empty() && event.event_type.is_system() && event.only_endpoint.is_none();
+    (!unheard).then_some(Fanout { event, deliveries, sweep_at })
 }
 
 /// The first attempts of what was accepted, for the queue.

@@ -19,6 +19,7 @@ use whimbrel_core::problem::Rejection;
 use crate::admit::{check, claim};
 use crate::directory::{Directory, Tenants};
 use crate::fanout::{fanout, jobs};
+use crate::publishers::Publishers;
 use crate::read::{Incoming, read};
 
 /// Events taken at once.
@@ -42,6 +43,10 @@ pub struct Ingest {
     pub clock: Arc<dyn Clock>,
     /// How long the log is kept: older events are refused (rule 28).
     pub retention: Duration,
+    /// How long after a job is due the sweep looks whether its attempt was made.
+    pub sweep_grace: Duration,
+    /// Who may publish for whom.
+    pub publishers: Publishers,
 }
 
 /// A batch between its receipt and its ack.
@@ -90,10 +95,10 @@ impl Ingest {
         stop: &CancellationToken,
     ) -> Result<(), QueueError> {
         let Some(last) = received.last().map(|message| message.tag) else { return Ok(()) };
-        let incoming = received.iter().map(read).collect();
+        let incoming = received.iter().map(|message| self.publishers.admit(message, read(message)?)).collect();
         let batch = Batch { received, incoming };
         let Some((tenants, candidates)) = self.admit(directory, &batch, stop).await else { return Ok(()) };
-        let (fanouts, places, mut rejected) = self.sort(candidates, &tenants);
+        let (fanouts, places, mut rejected) = self.sort(&batch, candidates, &tenants);
         let mut start = 0;
         for chunk in chunks(&fanouts) {
             let Some(accepted) = self.accept(chunk, stop).await else { return Ok(()) };
@@ -144,20 +149,23 @@ impl Ingest {
     /// What goes to the store, with its place in the batch, and what goes to parking by its place.
     fn sort(
         &self,
+        batch: &Batch,
         candidates: Vec<Result<Event, Rejection>>,
         tenants: &Tenants,
     ) -> (Vec<Fanout>, Vec<usize>, Vec<(usize, Rejection)>) {
-        let now = self.clock.now();
+        let sweep_at = self.clock.now() + self.sweep_grace;
         let mut fanouts = Vec::with_capacity(candidates.len());
         let mut places = Vec::with_capacity(candidates.len());
         let mut rejected = Vec::new();
         for (place, candidate) in candidates.into_iter().enumerate() {
             match candidate {
                 Ok(event) => {
-                    let subscribers =
-                        tenants.get(&event.tenant).map(|(_, subscribers)| subscribers.clone()).unwrap_or_default();
-                    fanouts.push(fanout(event, &subscribers, now));
-                    places.push(place);
+                    let known = tenants.get(&event.tenant).map(|(_, known)| known.clone()).unwrap_or_default();
+                    let except = batch.incoming[place].as_ref().ok().and_then(|incoming| incoming.except_endpoint);
+                    if let Some(fanout) = fanout(event, &known.subscribers, except, sweep_at) {
+                        fanouts.push(fanout);
+                        places.push(place);
+                    }
                 }
                 Err(rejection) => rejected.push((place, rejection)),
             }
@@ -195,7 +203,11 @@ impl Ingest {
     async fn accept(&self, chunk: &[Fanout], stop: &CancellationToken) -> Option<Vec<Result<Accepted, Rejection>>> {
         let mut backoff = Duration::from_millis(50);
         loop {
-            match self.store.accept(chunk).await {
+            let begun = tokio::time::Instant::now();
+            let accepted = self.store.accept(chunk).await;
+            metrics::histogram!("whimbrel_store_commit_seconds", "call" => "accept")
+                .record(begun.elapsed().as_secs_f64());
+            match accepted {
                 Ok(accepted) => return Some(accepted.into_iter().map(Ok).collect()),
                 Err(StoreError::Refused(reason)) if chunk.len() == 1 => {
                     error!(event = %chunk[0].event.id, reason, "the store refuses this event");
@@ -230,8 +242,8 @@ impl Ingest {
             // A repeat by its publisher (rule 6) has an earlier message, which sees to the jobs until they are
             // confirmed. Only a message that comes again may have died half-way.
             let accepted = accepted.as_ref().ok().filter(|accepted| !accepted.repeated || again);
-            if let (Some(accepted), Some((head, subscribers))) = (accepted, tenants.get(&fanout.event.tenant)) {
-                all.extend(jobs(fanout, accepted, &head.contract, subscribers));
+            if let (Some(accepted), Some((head, known))) = (accepted, tenants.get(&fanout.event.tenant)) {
+                all.extend(jobs(fanout, accepted, &head.contract, &known.subscribers));
             }
         }
         let now = self.clock.now();

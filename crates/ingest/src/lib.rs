@@ -4,6 +4,8 @@ mod admit;
 mod directory;
 mod fanout;
 mod ingest;
+mod publishers;
 mod read;
 
 pub use ingest::{Ingest, run};
+pub use publishers::Publishers;

@@ -19,6 +19,8 @@ pub(crate) struct Incoming {
     pub(crate) id: Option<EventId>,
     /// See [`whimbrel_core::event::Event::only_endpoint`].
     pub(crate) only_endpoint: Option<EndpointId>,
+    /// An endpoint that does not get it, because it is about that endpoint.
+    pub(crate) except_endpoint: Option<EndpointId>,
 }
 
 /// Reads a message; a rejection says why it cannot be accepted.
@@ -61,7 +63,7 @@ fn plain(message: &Received) -> Result<Incoming, Rejection> {
             header(message, "tracestate").unwrap_or_default(),
         ),
     };
-    Ok(Incoming { event, tenant, id: None, only_endpoint: None })
+    Ok(Incoming { event, tenant, id: None, only_endpoint: None, except_endpoint: None })
 }
 
 fn cloud_event(message: &Received) -> Result<Incoming, Rejection> {
@@ -73,7 +75,7 @@ fn cloud_event(message: &Received) -> Result<Incoming, Rejection> {
             return Err(Rejection::new("unknown_tenant", "/tenant", "the extension attribute `tenant` is missing"));
         }
     };
-    Ok(Incoming { event, tenant, id: None, only_endpoint: None })
+    Ok(Incoming { event, tenant, id: None, only_endpoint: None, except_endpoint: None })
 }
 
 fn protobuf(payload: Bytes) -> Result<Incoming, Rejection> {
@@ -82,6 +84,8 @@ fn protobuf(payload: Bytes) -> Result<Incoming, Rejection> {
     let id = optional(&wire.id, EventId::from_slice).map_err(|()| malformed("Event.id has not 16 bytes".into()))?;
     let only_endpoint = optional(&wire.only_endpoint, EndpointId::from_slice)
         .map_err(|()| malformed("Event.only_endpoint has not 16 bytes".into()))?;
+    let except_endpoint = optional(&wire.except_endpoint, EndpointId::from_slice)
+        .map_err(|()| malformed("Event.except_endpoint has not 16 bytes".into()))?;
     let key = match (id, wire.idempotency_key.as_str()) {
         (Some(_), _) => None,
         (None, "") => {
@@ -99,7 +103,7 @@ fn protobuf(payload: Bytes) -> Result<Incoming, Rejection> {
         key,
         trace: trace_from_wire(wire.trace),
     };
-    Ok(Incoming { event, tenant, id, only_endpoint })
+    Ok(Incoming { event, tenant, id, only_endpoint, except_endpoint })
 }
 
 fn optional<T, E>(bytes: &[u8], read: impl Fn(&[u8]) -> Result<T, E>) -> Result<Option<T>, ()> {

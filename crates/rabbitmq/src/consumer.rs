@@ -196,6 +196,7 @@ impl Pump {
                 Ok(delivery) => delivery,
                 Err(error) => return error.to_string(),
             };
+            count_tier(self.source, delivery.routing_key.as_str());
             let received = envelope::open(delivery, self.source, epoch);
             let tag = received.tag;
             self.unacked.add(tag);
@@ -207,5 +208,14 @@ impl Pump {
             }
         }
         "the broker cancelled it".to_owned()
+    }
+}
+
+/// What comes out of a tier bears the tier's name in its routing key.
+fn count_tier(source: Source, key: &str) {
+    if let (Source::Jobs(_), Some((tier, _))) = (source, key.split_once('.'))
+        && tier != "now"
+    {
+        metrics::counter!("whimbrel_tier_left_total", "tier" => tier.to_owned()).increment(1);
     }
 }

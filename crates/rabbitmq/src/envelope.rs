@@ -23,8 +23,9 @@ pub(crate) struct Envelope {
 }
 
 impl Envelope {
-    /// An error for a tier without a queue: the message would be confirmed and never come out.
-    pub(crate) fn seal(message: Message, tiers: &Tiers) -> Result<Self, QueueError> {
+    /// An error for a tier without a queue: the message would be confirmed and never come out. Events bear `user`, which
+    /// the broker holds against the connection's.
+    pub(crate) fn seal(message: Message, tiers: &Tiers, user: Option<&str>) -> Result<Self, QueueError> {
         if let Route::Delay(tier, _) = message.route
             && !tiers.iter().any(|known| known == tier)
         {
@@ -38,7 +39,11 @@ impl Envelope {
             .with_content_type(short(&message.content_type))
             .with_delivery_mode(if exchange == NOTICES { 1 } else { 2 });
         let properties = match &message.route {
-            Route::Events(kind) | Route::Notices(kind) => properties.with_type(short(kind)),
+            Route::Events(kind) => {
+                let properties = properties.with_type(short(kind));
+                user.map_or(properties.clone(), |user| properties.with_user_id(short(user)))
+            }
+            Route::Notices(kind) => properties.with_type(short(kind)),
             Route::Parking { source, reason } => properties.with_headers(why(*source, reason)),
             _ => properties,
         };
@@ -135,7 +140,14 @@ mod tests {
     fn seal(route: Route) -> Result<Envelope, QueueError> {
         let id = PackId::generate(SystemClock.now(), SystemClock.random10());
         let message = Message { route, id, content_type: "text/plain".to_owned(), payload: Bytes::new() };
-        Envelope::seal(message, &Tiers::new([]))
+        Envelope::seal(message, &Tiers::new([]), Some("api"))
+    }
+
+    #[test]
+    fn rule_33_only_events_bear_the_user() {
+        let user = |route| seal(route).expect("known").properties.user_id().as_ref().map(ToString::to_string);
+        assert_eq!(user(Route::Events("order.created".into())), Some("api".to_owned()));
+        assert_eq!(user(Route::Outcomes), None);
     }
 
     #[test]

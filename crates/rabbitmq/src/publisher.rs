@@ -32,15 +32,17 @@ const CONFIRM_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) struct RabbitPublisher {
     keeper: Arc<Keeper>,
     tiers: Tiers,
+    /// Whom events are published as; `None` leaves it open.
+    user: Option<String>,
     window: Arc<Semaphore>,
     closing: CancellationToken,
     strikes: Mutex<Strikes>,
 }
 
 impl RabbitPublisher {
-    pub(crate) fn new(keeper: Arc<Keeper>, tiers: Tiers, closing: CancellationToken) -> Self {
+    pub(crate) fn new(keeper: Arc<Keeper>, tiers: Tiers, user: Option<String>, closing: CancellationToken) -> Self {
         let window = Arc::new(Semaphore::new(WINDOW_UNITS as usize));
-        Self { keeper, tiers, window, closing, strikes: Mutex::default() }
+        Self { keeper, tiers, user, window, closing, strikes: Mutex::default() }
     }
 
     /// Waits until nothing is on its way any more.
@@ -111,7 +113,7 @@ impl Publisher for RabbitPublisher {
         if self.closing.is_cancelled() {
             return Err(QueueError::Closed);
         }
-        let envelopes = messages.into_iter().map(|message| Envelope::seal(message, &self.tiers));
+        let envelopes = messages.into_iter().map(|message| Envelope::seal(message, &self.tiers, self.user.as_deref()));
         let mut pending = Vec::new();
         for (chunk, units) in chunks(envelopes.collect::<Result<_, _>>()?) {
             pending.push(self.hand_over(chunk, units).await?);

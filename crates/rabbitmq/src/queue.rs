@@ -29,6 +29,8 @@ pub struct Options {
     pub url: String,
     /// What the connections are called in the broker's pages: the process's roles.
     pub role: String,
+    /// Whether published events bear the connection's user (rule 33).
+    pub name_user: bool,
 }
 
 /// The queue on a RabbitMQ broker that has the [`Topology`].
@@ -56,7 +58,8 @@ impl RabbitQueue {
         let guard = stop.clone().drop_guard();
         tokio::try_join!(publishing.settled(), consuming.settled())?;
         let topology = Topology::new(&tiers);
-        let publisher = Arc::new(RabbitPublisher::new(publishing.clone(), tiers, closing.clone()));
+        let user = options.name_user.then(|| address.uri().authority.userinfo.username);
+        let publisher = Arc::new(RabbitPublisher::new(publishing.clone(), tiers, user, closing.clone()));
         Ok(Arc::new(Self {
             topology,
             consuming,

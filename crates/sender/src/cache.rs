@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use reqwest::header::HeaderMap;
 use tracing::{error, warn};
 use url::Url;
 use whimbrel_core::contract::{Contract, ContractSet};
@@ -15,6 +16,7 @@ use whimbrel_core::signing::Signer;
 use whimbrel_core::{EndpointId, Timestamp};
 
 use crate::egress::{EgressPolicy, Reach};
+use crate::headers;
 
 /// A copy never lives longer.
 const LIFE: Duration = Duration::from_secs(5);
@@ -29,11 +31,37 @@ pub(crate) struct Target {
     pub(crate) way: Result<Way, (ErrorKind, String)>,
 }
 
-/// Where requests go, how they may get there, and how they are signed.
+/// Where requests go, how they may get there, what they carry, and how they are signed.
 pub(crate) struct Way {
     pub(crate) url: Url,
     pub(crate) reach: Reach,
+    /// The endpoint's own headers, the values sensitive.
+    pub(crate) custom: HeaderMap,
     pub(crate) signer: Signer,
+}
+
+impl Target {
+    /// One deadline from connecting to the status line: the contract's, or the endpoint's if that is shorter.
+    pub(crate) fn timeout(&self) -> Duration {
+        let contract = self.contract.timeout();
+        self.endpoint.options.timeout.map_or(contract, |own| own.min(contract))
+    }
+}
+
+impl Way {
+    pub(crate) fn new(
+        endpoint: &Endpoint,
+        contract: &Arc<Contract>,
+        policy: &EgressPolicy,
+    ) -> Result<Self, (ErrorKind, String)> {
+        let url = Url::parse(&endpoint.url)
+            .map_err(|error| (ErrorKind::BadUrl, format!("the url cannot be read: {error}")))?;
+        let reach = policy.check(&url, contract.https_only())?;
+        let custom = headers::custom(&endpoint.headers, contract)?;
+        let signer = Signer::new(contract, &endpoint.secrets)
+            .map_err(|error| (ErrorKind::Protocol, format!("the secret cannot sign: {error}")))?;
+        Ok(Self { url, reach, custom, signer })
+    }
 }
 
 struct Entry {
@@ -149,17 +177,8 @@ impl EndpointCache {
             warn!(endpoint = %endpoint.id, contract = %endpoint.contract, "this process does not know the contract");
             return None;
         };
-        let way = self.way(&endpoint, &contract);
+        let way = Way::new(&endpoint, &contract, &self.policy);
         Some(Arc::new(Target { endpoint, contract, way }))
-    }
-
-    fn way(&self, endpoint: &Endpoint, contract: &Arc<Contract>) -> Result<Way, (ErrorKind, String)> {
-        let url = Url::parse(&endpoint.url)
-            .map_err(|error| (ErrorKind::BadUrl, format!("the url cannot be read: {error}")))?;
-        let reach = self.policy.check(&url, contract.https_only())?;
-        let signer = Signer::new(contract, &endpoint.secrets)
-            .map_err(|error| (ErrorKind::Protocol, format!("the secret cannot sign: {error}")))?;
-        Ok(Way { url, reach, signer })
     }
 
     /// Forgets one endpoint.

@@ -33,12 +33,15 @@ impl Clients {
 fn build(policy: &Arc<EgressPolicy>, reach: Reach) -> Result<Client, reqwest::Error> {
     let roots =
         webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().filter_map(|der| reqwest::Certificate::from_der(der).ok());
-    Client::builder()
+    let builder = match &policy.proxy {
+        Some(proxy) => Client::builder().proxy(reqwest::Proxy::all(proxy.as_str())?),
+        None => Client::builder().no_proxy(),
+    };
+    builder
         .dns_resolver(GuardedResolver { policy: policy.clone(), reach })
         .tls_certs_only(roots)
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
-        .no_proxy()
         .referer(false)
         .http1_only()
         .pool_max_idle_per_host(64)

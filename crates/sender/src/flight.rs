@@ -3,31 +3,30 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::mpsc;
 use whimbrel_core::DeliveryId;
 use whimbrel_core::message::Job;
 use whimbrel_core::port::Tag;
+
+use crate::acks::Acks;
 
 /// A received pack: acked when every job in it has an end.
 pub(crate) struct Pack {
     tag: Tag,
     open: AtomicUsize,
-    acks: mpsc::UnboundedSender<Tag>,
+    acks: Arc<Acks>,
 }
 
 impl Pack {
-    /// `acks` is bounded by the prefetch: each pack sends one tag.
-    pub(crate) fn new(tag: Tag, jobs: usize, acks: mpsc::UnboundedSender<Tag>) -> Arc<Self> {
-        Arc::new(Self { tag, open: AtomicUsize::new(jobs), acks })
+    pub(crate) fn new(tag: Tag, jobs: usize, acks: &Arc<Acks>) -> Arc<Self> {
+        Arc::new(Self { tag, open: AtomicUsize::new(jobs), acks: acks.clone() })
     }
 
     /// One of its jobs has an end.
     pub(crate) fn close_one(&self) {
         if self.open.fetch_sub(1, Ordering::AcqRel) == 1 {
-            // A closed channel means that the connection's consumer is gone, and the tag with it.
-            let _ = self.acks.send(self.tag);
+            self.acks.push(self.tag);
         }
     }
 }
@@ -52,15 +51,17 @@ pub(crate) struct Moving(Vec<Arc<Pack>>);
 impl Flights {
     /// True when the job is new to this process; else its pack now waits for the one in hand.
     pub(crate) fn begin(&self, key: JobKey, pack: Arc<Pack>) -> bool {
-        let mut packs = self.packs.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut packs = self.lock();
         let waiting = packs.entry(key).or_default();
         waiting.push(pack);
         waiting.len() == 1
     }
 
-    /// The job has an end that is durable.
+    /// The job has an end that is durable. Its packs are closed under the lock: when nothing is open, every tag is
+    /// with the acks.
     pub(crate) fn end(&self, key: JobKey) {
-        for pack in self.take(key) {
+        let mut packs = self.lock();
+        for pack in packs.remove(&key).unwrap_or_default() {
             pack.close_one();
         }
     }
@@ -69,7 +70,7 @@ impl Flights {
     /// confirm does, and is then a job of its own.
     pub(crate) fn give_up(&self, key: JobKey) -> Moving {
         self.moving.fetch_add(1, Ordering::AcqRel);
-        Moving(self.take(key))
+        Moving(self.lock().remove(&key).unwrap_or_default())
     }
 
     /// What was given up is durable elsewhere.
@@ -82,10 +83,10 @@ impl Flights {
 
     /// Jobs without a durable end.
     pub(crate) fn open(&self) -> usize {
-        self.packs.lock().unwrap_or_else(PoisonError::into_inner).len() + self.moving.load(Ordering::Acquire)
+        self.lock().len() + self.moving.load(Ordering::Acquire)
     }
 
-    fn take(&self, key: JobKey) -> Vec<Arc<Pack>> {
-        self.packs.lock().unwrap_or_else(PoisonError::into_inner).remove(&key).unwrap_or_default()
+    fn lock(&self) -> MutexGuard<'_, HashMap<JobKey, Vec<Arc<Pack>>>> {
+        self.packs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -4,17 +4,18 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 use whimbrel_core::delivery::{Delivery, DeliveryState};
 use whimbrel_core::id::PackId;
 use whimbrel_core::message::{Job, decode_jobs};
-use whimbrel_core::port::{Clock, Lane, Lookup, Message, Publisher, QueueError, Received, Route, Source, Tag};
+use whimbrel_core::port::{Clock, Lane, Lookup, Message, Publisher, QueueError, Received, Route, Source};
 use whimbrel_core::{DeliveryId, EndpointId};
 
+use crate::acks::Acks;
 use crate::cache::{EndpointCache, Known};
 use crate::flight::{Flights, Pack, key};
+use crate::measure;
 
 const BACKOFF_MAX: Duration = Duration::from_secs(2);
 
@@ -39,7 +40,7 @@ impl JobIntake {
         &self,
         lane: Lane,
         packs: Vec<Received>,
-        acks: &mpsc::UnboundedSender<Tag>,
+        acks: &Arc<Acks>,
         stop: &CancellationToken,
     ) -> Result<Option<Vec<Ready>>, QueueError> {
         let mut jobs = Vec::new();
@@ -51,12 +52,7 @@ impl JobIntake {
     }
 
     /// The pack's jobs that are not in hand already.
-    async fn open(
-        &self,
-        lane: Lane,
-        received: Received,
-        acks: &mpsc::UnboundedSender<Tag>,
-    ) -> Result<Vec<Job>, QueueError> {
+    async fn open(&self, lane: Lane, received: Received, acks: &Arc<Acks>) -> Result<Vec<Job>, QueueError> {
         let tag = received.tag;
         let jobs = match decode_jobs(received.payload.clone()) {
             Ok(jobs) => jobs,
@@ -66,8 +62,9 @@ impl JobIntake {
                 Vec::new()
             }
         };
+        measure::received(lane, jobs.len());
         // One more than the jobs, closed at once: so that a pack without jobs is acked, too.
-        let pack = Pack::new(tag, jobs.len() + 1, acks.clone());
+        let pack = Pack::new(tag, jobs.len() + 1, acks);
         pack.close_one();
         Ok(jobs.into_iter().filter(|job| self.flights.begin(key(job), pack.clone())).collect())
     }
@@ -86,15 +83,14 @@ impl JobIntake {
     /// delivery has moved on.
     async fn drop_stale(&self, lane: Lane, jobs: Vec<Job>, stop: &CancellationToken) -> Option<Vec<Job>> {
         let checked: Vec<DeliveryId> =
-            jobs.iter().filter(|job| lane != Lane::Live || job.attempt != 1).map(|job| job.delivery).collect();
+            jobs.iter().filter(|job| !is_first_live(lane, job)).map(|job| job.delivery).collect();
         if checked.is_empty() {
             return Some(jobs);
         }
         let positions = until_read(stop, || self.store.positions(&checked)).await?;
         let positions: HashMap<_, _> = positions.into_iter().map(|position| (position.id, position)).collect();
-        let is_fresh = |job: &Job| {
-            (lane == Lane::Live && job.attempt == 1) || positions.get(&job.delivery).is_some_and(|at| expects(at, job))
-        };
+        let is_fresh =
+            |job: &Job| is_first_live(lane, job) || positions.get(&job.delivery).is_some_and(|at| expects(at, job));
         let (fresh, stale): (Vec<Job>, Vec<Job>) = jobs.into_iter().partition(is_fresh);
         metrics::counter!("whimbrel_jobs_stale_total").increment(stale.len() as u64);
         for job in stale {
@@ -112,6 +108,11 @@ impl JobIntake {
         });
         Some(ready.collect())
     }
+}
+
+/// A first attempt on its first way: not parked, held back or swept meanwhile, so nothing can have overtaken it.
+fn is_first_live(lane: Lane, job: &Job) -> bool {
+    lane == Lane::Live && job.attempt == 1 && job.hops == 0 && job.not_before.is_none()
 }
 
 fn expects(position: &Delivery, job: &Job) -> bool {

@@ -1,14 +1,20 @@
 #![doc = include_str!("../README.md")]
 
+mod acks;
 mod cache;
 mod client;
 pub mod egress;
 mod finish;
 mod flight;
 mod gate;
+mod headers;
 mod intake;
+mod measure;
 mod post;
+mod retry_after;
 mod sender;
+#[cfg(test)]
+mod testing;
 
 pub use egress::EgressPolicy;
 pub use sender::{Sender, SenderConfig, run};

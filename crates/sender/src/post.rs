@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use reqwest::Response;
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::header::RETRY_AFTER;
 use tokio::time::{Instant, timeout_at};
 use whimbrel_core::message::Job;
 use whimbrel_core::outcome::{Attempted, ErrorKind, Reply};
 use whimbrel_core::port::Clock;
-use whimbrel_core::signing::Signed;
 use whimbrel_core::{ExecutionId, Timestamp};
 
-use crate::cache::{Target, Way};
+use crate::cache::Target;
 use crate::client::{Clients, classify};
+use crate::{headers, retry_after};
 
 /// Makes the attempt.
 pub(crate) async fn post(clients: &Clients, clock: &dyn Clock, target: &Target, job: &Job) -> Attempted {
@@ -37,12 +37,12 @@ async fn attempt(
     started: Instant,
 ) -> Result<(Reply, Duration), (ErrorKind, String)> {
     let way = target.way.as_ref().map_err(Clone::clone)?;
-    let timeout = target.contract.timeout();
+    let timeout = target.timeout();
     let deadline = started + timeout;
     let request = clients
         .for_reach(way.reach)
         .post(way.url.clone())
-        .headers(headers(way, job, started_at)?)
+        .headers(headers::of_attempt(way, job, started_at)?)
         .body(job.body.bytes.clone());
     let response = match timeout_at(deadline, request.send()).await {
         Err(_) => return Err((ErrorKind::Timeout, format!("no status line within {}", humantime(timeout)))),
@@ -51,33 +51,12 @@ async fn attempt(
     };
     let duration = started.elapsed();
     let status = response.status().as_u16();
-    let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| retry_after(value, started_at));
+    let retry_after = response
+        .headers()
+        .get(RETRY_AFTER)
+        .and_then(|value| retry_after::parse(value.as_bytes(), started_at + duration));
     let body = capture(response, target.contract.response_capture_bytes(), deadline).await;
     Ok((Reply::Response { status, body, retry_after }, duration))
-}
-
-fn headers(way: &Way, job: &Job, at: Timestamp) -> Result<HeaderMap, (ErrorKind, String)> {
-    let event = job.body.event.to_string();
-    let message = Signed {
-        event_id: &event,
-        event_type: &job.body.event_type,
-        event_at: job.body.occurred_at,
-        attempt_at: at,
-        body: &job.body.bytes,
-    };
-    let headers = way.signer.headers(&message);
-    headers
-        .into_iter()
-        .map(|(name, value)| {
-            let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| unusable(name))?;
-            let value = HeaderValue::from_str(&value).map_err(|_| unusable(name.as_str()))?;
-            Ok((name, value))
-        })
-        .collect()
-}
-
-fn unusable(name: &str) -> (ErrorKind, String) {
-    (ErrorKind::Protocol, format!("the contract's header `{name}` cannot be written"))
 }
 
 /// The first bytes of the body, for the log. What comes late, or breaks off, is left out.
@@ -92,17 +71,6 @@ async fn capture(mut response: Response, bytes_max: usize, deadline: Instant) ->
     captured.freeze()
 }
 
-/// `Retry-After` in its two forms.
-fn retry_after(value: &HeaderValue, now: Timestamp) -> Option<Duration> {
-    let text = value.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse::<u64>() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let at = httpdate::parse_http_date(text).ok()?;
-    let secs = at.duration_since(std::time::UNIX_EPOCH).ok()?.as_secs();
-    Some(Timestamp::from_secs(i64::try_from(secs).ok()?).since(now))
-}
-
 fn humantime(duration: Duration) -> String {
     if duration.subsec_millis() == 0 {
         format!("{}s", duration.as_secs())
@@ -110,3 +78,7 @@ fn humantime(duration: Duration) -> String {
         format!("{}ms", duration.as_millis())
     }
 }
+
+#[cfg(test)]
+#[path = "post_tests.rs"]
+mod tests;

@@ -15,6 +15,7 @@ use whimbrel_core::message::{decode, v1};
 use whimbrel_core::port::{Clock, Consumer, Lane, Lookup, Publisher, Queue, QueueError, Source};
 use whimbrel_core::tier::Tiers;
 
+use crate::acks::{Acks, ack_loop};
 use crate::cache::EndpointCache;
 use crate::client::Clients;
 use crate::egress::EgressPolicy;
@@ -149,8 +150,8 @@ impl Shared {
 
     async fn lane(self: Arc<Self>, lane: Lane) -> Result<(), QueueError> {
         let mut consumer = self.sender.queue.consume(Source::Jobs(lane), self.sender.config.prefetch).await?;
-        let (acks, acked) = mpsc::unbounded_channel();
-        let acker = tokio::spawn(ack_loop(consumer.acker(), acked));
+        let acks = Arc::new(Acks::default());
+        let acker = tokio::spawn(ack_loop(consumer.acker(), acks.clone()));
         let intake = JobIntake {
             store: self.sender.store.clone(),
             cache: self.cache.clone(),
@@ -163,7 +164,7 @@ impl Shared {
         self.tasks.close();
         let _ = tokio::time::timeout(self.sender.config.grace, self.tasks.wait()).await;
         self.until_ended().await;
-        drop((acks, intake));
+        acks.close();
         let _ = tokio::time::timeout(Duration::from_secs(2), acker).await;
         result
     }
@@ -173,7 +174,7 @@ impl Shared {
         lane: Lane,
         consumer: &mut dyn Consumer,
         intake: &JobIntake,
-        acks: &mpsc::UnboundedSender<whimbrel_core::port::Tag>,
+        acks: &Arc<Acks>,
     ) -> Result<(), QueueError> {
         loop {
             let received = tokio::select! {
@@ -247,19 +248,6 @@ impl Shared {
             Some(endpoint) => self.cache.forget(endpoint),
             None => self.cache.flush(),
         }
-    }
-}
-
-async fn ack_loop(
-    acker: Arc<dyn whimbrel_core::port::Acker>,
-    mut acked: mpsc::UnboundedReceiver<whimbrel_core::port::Tag>,
-) {
-    let mut tags = Vec::new();
-    while acked.recv_many(&mut tags, 256).await > 0 {
-        if let Err(error) = acker.ack(&tags).await {
-            warn!(%error, packs = tags.len(), "packs could not be acked and will come again");
-        }
-        tags.clear();
     }
 }
 

@@ -1,111 +1,219 @@
-//! What the tracker does by the clock: publishes what waits in the store and what is overdue there.
+//! What the tracker does by the clock, under a lease: one process of many (rule 18).
+//!
+//! Every duty is idempotent step by step, so a lease that changes hands in the middle of one costs nothing but a few
+//! repeated messages.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
-use whimbrel_core::delivery::{Delivery, DeliveryState, SWEEP_GRACE, WaitReason};
-use whimbrel_core::port::{Lane, Publisher, QueueError};
+use uuid::Uuid;
+use whimbrel_core::delivery::{Delivery, DeliveryState, SWEEP_GRACE};
+use whimbrel_core::port::{Lane, Publisher, QueueError, insist};
 
 use crate::publish::{Ready, job_messages};
 use crate::settle::Tracker;
+use crate::sweep::Sweep;
+
+/// The lease that the duties run under.
+const LEASE: &str = "tracker";
+/// How long a process that died keeps the others from its duties.
+const LEASE_TTL: Duration = Duration::from_secs(10);
+/// Between looks while a replay, a sweep or an erasure is under way.
+const BUSY_INTERVAL: Duration = Duration::from_millis(50);
 
 /// How the duties are paced.
 #[derive(Debug, Clone, Copy)]
 pub struct DutyConfig {
-    /// Between looks at what waits.
+    /// Between looks at what waits, while little happens.
     pub interval: Duration,
     /// Deliveries taken at a look.
     pub batch: u32,
     /// A delivery that was swept is looked at again after this, then after twice as long, and so on.
     pub sweep_base: Duration,
+    /// Deliveries that a replay has under way at most; an endpoint's own cap bounds it too.
+    pub window: u32,
+    /// How long the log is kept.
+    pub retention: Duration,
+    /// Between looks for what no replay takes.
+    pub forgotten_interval: Duration,
+    /// Between rounds of retention, partitions and usage counts.
+    pub upkeep_interval: Duration,
 }
 
 impl Default for DutyConfig {
     fn default() -> Self {
-        Self { interval: Duration::from_millis(500), batch: 500, sweep_base: SWEEP_GRACE }
+        Self {
+            interval: Duration::from_millis(500),
+            batch: 500,
+            sweep_base: SWEEP_GRACE,
+            window: 128,
+            retention: Duration::from_hours(30 * 24),
+            forgotten_interval: Duration::from_secs(5),
+            upkeep_interval: Duration::from_hours(1),
+        }
     }
 }
 
 /// Runs until `stop` is cancelled. A store or queue that is away is tried again at the next look.
 pub async fn run_duty(tracker: Tracker, config: DutyConfig, stop: CancellationToken) {
     let publisher = tracker.queue.publisher();
-    let mut ticks = tokio::time::interval(config.interval);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let holder = *uuid::Builder::from_random_bytes(random16(&tracker)).as_uuid();
+    let mut duties = Duties::new(&tracker, config, holder);
+    let mut pause = config.interval;
     loop {
         tokio::select! {
-            () = stop.cancelled() => return,
-            _ = ticks.tick() => {}
+            () = stop.cancelled() => break,
+            () = tokio::time::sleep(pause) => {}
         }
+        pause = config.interval;
         if *publisher.blocked().borrow() {
             continue;
         }
-        if let Err(error) = tracker.publish_waiting(&*publisher, config).await {
-            warn!(%error, "waiting deliveries cannot be published at the moment");
-        }
-        if let Err(error) = tracker.sweep(&*publisher, config).await {
-            warn!(%error, "overdue deliveries cannot be published at the moment");
+        match duties.round(&*publisher, &stop).await {
+            Ok(true) => pause = BUSY_INTERVAL.min(config.interval),
+            Ok(false) | Err(DutyError::Queue(QueueError::Closed)) => {}
+            Err(error) => warn!(%error, "the tracker's duties cannot go on at the moment; tried again"),
         }
     }
+    // So that another process need not wait for it to expire.
+    if let Err(error) = tracker.store.release_lease(LEASE, holder).await {
+        debug!(%error, "the lease is left to expire");
+    }
+}
+
+fn random16(tracker: &Tracker) -> [u8; 16] {
+    let mut bytes = [0; 16];
+    tracker.clock.fill(&mut bytes);
+    bytes
 }
 
 /// Either port may be away.
 #[derive(Debug, thiserror::Error)]
-enum DutyError {
+pub(crate) enum DutyError {
     #[error(transparent)]
     Store(#[from] whimbrel_core::port::StoreError),
     #[error(transparent)]
     Queue(#[from] QueueError),
 }
 
-impl Tracker {
-    async fn publish_waiting(&self, publisher: &dyn Publisher, config: DutyConfig) -> Result<(), DutyError> {
-        let taken = self.store.take_waiting(self.clock.now() + SWEEP_GRACE, config.batch).await?;
-        let lanes: HashMap<_, _> = taken.iter().map(|(delivery, why)| (delivery.id, lane(*why))).collect();
-        let deliveries = taken.into_iter().map(|(delivery, _)| delivery).collect();
-        self.publish_now(publisher, deliveries, |delivery| lanes[&delivery.id]).await
-    }
+/// The duties of one process, and when each is due.
+struct Duties<'a> {
+    tracker: &'a Tracker,
+    config: DutyConfig,
+    holder: Uuid,
+    lease_until: Option<Instant>,
+    forgotten: Due,
+    upkeep: Due,
+    sweep: Sweep,
+}
 
-    /// Rule 18's safety net: in health it never finds anything.
-    async fn sweep(&self, publisher: &dyn Publisher, config: DutyConfig) -> Result<(), DutyError> {
-        let overdue = self.store.overdue(self.clock.now(), config.sweep_base, config.batch).await?;
-        if !overdue.is_empty() {
-            warn!(deliveries = overdue.len(), "overdue deliveries are published again");
-            metrics::counter!("whimbrel_sweep_republished_total").increment(overdue.len() as u64);
+impl<'a> Duties<'a> {
+    fn new(tracker: &'a Tracker, config: DutyConfig, holder: Uuid) -> Self {
+        Self {
+            tracker,
+            config,
+            holder,
+            lease_until: None,
+            forgotten: Due::every(config.forgotten_interval),
+            upkeep: Due::every(config.upkeep_interval),
+            sweep: Sweep::default(),
         }
-        self.publish_now(publisher, overdue, |delivery| if delivery.attempt == 1 { Lane::Live } else { Lane::Slow })
-            .await
     }
 
-    async fn publish_now(
+    /// Every duty that is due; says whether one is in the middle of something.
+    async fn round(&mut self, publisher: &dyn Publisher, stop: &CancellationToken) -> Result<bool, DutyError> {
+        if !self.hold_lease().await? {
+            self.sweep = Sweep::default();
+            return Ok(false);
+        }
+        let (tracker, config) = (self.tracker, &self.config);
+        tracker.publish_waiting(publisher, config, stop).await?;
+        tracker.announce(publisher, stop).await?;
+        if self.forgotten.is_due() {
+            tracker.find_forgotten().await?;
+        }
+        let mut busy = tracker.advance_replays(publisher, config, stop).await?;
+        busy |= tracker.sweep(&mut self.sweep, publisher, config, stop).await?;
+        busy |= tracker.erase().await?;
+        if self.upkeep.is_due() {
+            tracker.keep_up(config, stop).await?;
+        }
+        Ok(busy)
+    }
+
+    /// Renews the lease when half of it is over.
+    async fn hold_lease(&mut self) -> Result<bool, DutyError> {
+        let now = Instant::now();
+        if self.lease_until.is_some_and(|until| now + LEASE_TTL / 2 < until) {
+            return Ok(true);
+        }
+        let held = self.tracker.store.lease(LEASE, self.holder, LEASE_TTL).await?;
+        self.lease_until = held.then_some(now + LEASE_TTL);
+        Ok(held)
+    }
+}
+
+/// Due at once, and then every so often.
+struct Due {
+    every: Duration,
+    next: Option<Instant>,
+}
+
+impl Due {
+    fn every(every: Duration) -> Self {
+        Self { every, next: None }
+    }
+
+    fn is_due(&mut self) -> bool {
+        let now = Instant::now();
+        let due = self.next.is_none_or(|next| next <= now);
+        if due {
+            self.next = Some(now + self.every);
+        }
+        due
+    }
+}
+
+impl Tracker {
+    async fn publish_waiting(
+        &self,
+        publisher: &dyn Publisher,
+        config: &DutyConfig,
+        stop: &CancellationToken,
+    ) -> Result<(), DutyError> {
+        let taken = self.store.take_waiting(self.clock.now() + self.sweep_grace, config.batch).await?;
+        self.publish_now(publisher, taken, |_| Lane::Slow, stop).await
+    }
+
+    /// Jobs of deliveries as they stand in the store.
+    pub(crate) async fn publish_now(
         &self,
         publisher: &dyn Publisher,
         deliveries: Vec<Delivery>,
         lane: impl Fn(&Delivery) -> Lane,
+        stop: &CancellationToken,
     ) -> Result<(), DutyError> {
         if deliveries.is_empty() {
             return Ok(());
         }
         debug!(deliveries = deliveries.len(), "publishing from the store");
         let ids: Vec<_> = deliveries.iter().map(|delivery| delivery.id).collect();
-        let found = self.store.to_publish(&ids).await?;
-        let ready = found.into_iter().map(|what| {
+        let mut found: HashMap<_, _> =
+            self.store.to_publish(&ids).await?.into_iter().map(|what| (what.delivery.id, what)).collect();
+        let now = self.clock.now();
+        // In the order of the deliveries: a replay's is that of its events.
+        let ready = ids.iter().filter_map(|id| found.remove(id)).map(|what| {
             let at = match what.delivery.state {
                 DeliveryState::Retrying { at } => Some(at),
-                _ => None,
+                // A job with a time is compared with the store before it is sent (rule 4).
+                _ => Some(now),
             };
             Ready { lane: lane(&what.delivery), at, jitter: Duration::ZERO, what }
         });
         let messages = job_messages(&*self.clock, &self.tiers, ready.collect());
-        // Once: what does not arrive is overdue later, and swept.
-        Ok(publisher.publish(messages).await?)
-    }
-}
-
-fn lane(why: WaitReason) -> Lane {
-    match why {
-        WaitReason::Manual | WaitReason::Deferred => Lane::Slow,
-        WaitReason::Release | WaitReason::Replay => Lane::Bulk,
+        Ok(insist(publisher, messages, stop.cancelled()).await?)
     }
 }

@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use whimbrel_core::contract::ContractSet;
-use whimbrel_core::delivery::{Delivery, SWEEP_GRACE};
+use whimbrel_core::delivery::{Delivery, DeliveryState, FailReason};
 use whimbrel_core::endpoint::{EndpointStatus, Health, SuspendReason};
-use whimbrel_core::judge::{Publish, Seen, judge};
+use whimbrel_core::judge::{Judged, Publish, Seen, judge};
 use whimbrel_core::outcome::{Fate, Outcome};
 use whimbrel_core::port::{Decision, DeliveryChange, EndpointFacts, Facts, Suspended};
 use whimbrel_core::{DeliveryId, EndpointId, Timestamp};
@@ -32,22 +32,29 @@ pub struct Folded {
     pub decision: Decision,
     /// For the queue.
     pub publish: Vec<Planned>,
+    /// Deliveries that have used up their attempts, for those who want to hear of it.
+    pub exhausted: Vec<DeliveryId>,
     /// POSTs whose attempt another POST had taken (rule 2).
     pub duplicates: u32,
     /// Outcomes of deliveries that the store does not know (rule 28).
     pub unknown: u32,
 }
 
-/// Judges every outcome in order.
-pub fn fold(
-    facts: &Facts,
-    outcomes: &[Outcome],
-    contracts: &ContractSet,
-    now: Timestamp,
-    jitter: &dyn Fn() -> f64,
-) -> Folded {
+/// What a batch is judged by.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules<'a> {
+    /// What the receivers' contracts say.
+    pub contracts: &'a ContractSet,
+    /// How long after a job is due the sweep looks for it.
+    pub sweep_grace: Duration,
+    /// The time of the verdicts.
+    pub now: Timestamp,
+}
+
+/// Judges every outcome in order; `jitter` draws a number in `0.0..1.0`.
+pub fn fold(facts: &Facts, outcomes: &[Outcome], rules: Rules<'_>, jitter: &dyn Fn() -> f64) -> Folded {
     let mut fold =
-        Fold { facts, contracts, now, changes: BTreeMap::new(), endpoints: HashMap::new(), folded: Folded::default() };
+        Fold { facts, rules, changes: BTreeMap::new(), endpoints: HashMap::new(), folded: Folded::default() };
     for (outcome, seen) in outcomes.iter().zip(&facts.seen) {
         fold.take(outcome, *seen, jitter());
     }
@@ -56,8 +63,7 @@ pub fn fold(
 
 struct Fold<'a> {
     facts: &'a Facts,
-    contracts: &'a ContractSet,
-    now: Timestamp,
+    rules: Rules<'a>,
     changes: BTreeMap<DeliveryId, DeliveryChange>,
     endpoints: HashMap<EndpointId, Pulse>,
     folded: Folded,
@@ -94,7 +100,7 @@ impl Fold<'_> {
         if seen == Seen::OtherExecution {
             self.folded.duplicates += 1;
         }
-        let Some(contract) = self.contracts.get(&outcome.contract) else {
+        let Some(contract) = self.rules.contracts.get(&outcome.contract) else {
             // The sender had the contract and this process has not: without its rules nothing can be
             // decided, and the sweep brings the delivery back (rule 26).
             self.folded.unknown += 1;
@@ -105,11 +111,28 @@ impl Fold<'_> {
             .endpoints
             .get(&outcome.endpoint)
             .map(|facts| *self.endpoints.entry(outcome.endpoint).or_insert_with(|| Pulse::of(facts)));
-        let verdict = judge(&current, outcome, seen, contract, pulse.map(|pulse| pulse.status), self.now, jitter);
+        let judged = self
+            .facts
+            .endpoints
+            .get(&outcome.endpoint)
+            .zip(pulse)
+            .map(|(facts, pulse)| Judged { status: pulse.status, retry_delays: facts.retry_delays.as_deref() });
+        let verdict = judge(&current, outcome, seen, contract, judged, self.rules.now, jitter);
+        self.note_exhausted(outcome, &current, &verdict.delivery);
         self.record(outcome, seen, &current, verdict.delivery, verdict.publish);
         if let Some(pulse) = pulse {
             let pulse = self.feel(pulse, outcome, seen, verdict.gone);
             self.endpoints.insert(outcome.endpoint, pulse);
+        }
+    }
+
+    /// Said after the commit, so a crash between the two brings the last outcome again: then it is said again, under
+    /// the same event id.
+    fn note_exhausted(&mut self, outcome: &Outcome, before: &Delivery, after: &Delivery) {
+        let exhausted = matches!(after.state, DeliveryState::Failed { reason: FailReason::Exhausted, .. });
+        let last = (outcome.round, outcome.attempt) == (after.round, after.attempt);
+        if exhausted && (last || after != before) && !self.folded.exhausted.contains(&after.id) {
+            self.folded.exhausted.push(after.id);
         }
     }
 
@@ -136,7 +159,7 @@ impl Fold<'_> {
             sweep_at: None,
         });
         change.delivery = after;
-        change.sweep_at = sweep_at(&after, self.now);
+        change.sweep_at = sweep_at(&after, self.rules);
         if let Some(row) = row {
             change.attempts_added += 1;
             change.last = Some((row.status_code, row.error));
@@ -153,14 +176,14 @@ impl Fold<'_> {
             return pulse;
         }
         pulse.health = pulse.health.after(success, attempted.started_at);
-        let rule = self.contracts.get(&outcome.contract).map(|contract| contract.suspension());
+        let rule = self.rules.contracts.get(&outcome.contract).map(|contract| contract.suspension());
         let reason = if gone {
             Some(SuspendReason::Gone)
         } else {
-            rule.and_then(|rule| pulse.health.suspension(rule, self.now))
+            rule.and_then(|rule| pulse.health.suspension(rule, self.rules.now))
         };
         if let (Some(reason), false) = (reason, success) {
-            pulse.suspend(outcome.endpoint, reason, self.now);
+            pulse.suspend(outcome.endpoint, reason, self.rules.now);
         }
         pulse
     }
@@ -180,11 +203,10 @@ impl Fold<'_> {
 }
 
 /// When the sweep should look at a delivery: some time after its job should have been done.
-pub(crate) fn sweep_at(delivery: &Delivery, now: Timestamp) -> Option<Timestamp> {
-    use whimbrel_core::delivery::DeliveryState as State;
+fn sweep_at(delivery: &Delivery, rules: Rules<'_>) -> Option<Timestamp> {
     match delivery.state {
-        State::Pending => Some(now + SWEEP_GRACE),
-        State::Retrying { at } => Some(at + SWEEP_GRACE),
+        DeliveryState::Pending => Some(rules.now + rules.sweep_grace),
+        DeliveryState::Retrying { at } => Some(at + rules.sweep_grace),
         _ => None,
     }
 }

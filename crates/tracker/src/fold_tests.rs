@@ -2,7 +2,7 @@ use std::collections::{HashMap, HashSet};
 
 use proptest::prelude::*;
 use whimbrel_core::EventId;
-use whimbrel_core::delivery::{DeliveryState, FailReason};
+use whimbrel_core::delivery::{DeliveryState, FailReason, SWEEP_GRACE};
 use whimbrel_core::event::TraceContext;
 use whimbrel_core::id::ExecutionId;
 use whimbrel_core::outcome::{Attempted, Reply};
@@ -38,6 +38,7 @@ impl World {
             health: Health::default(),
             activated_at: None,
             version: 1,
+            retry_delays: None,
         };
         Self {
             contracts: ContractSet::built_in(),
@@ -90,7 +91,8 @@ impl World {
 
     fn settle_seen(&mut self, batch: &[Outcome], seen: Vec<Seen>) -> Folded {
         let facts = Facts { deliveries: self.deliveries.clone(), endpoints: self.endpoints.clone(), seen };
-        let folded = fold(&facts, batch, &self.contracts, NOW, &|| 0.0);
+        let rules = Rules { contracts: &self.contracts, sweep_grace: SWEEP_GRACE, now: NOW };
+        let folded = fold(&facts, batch, rules, &|| 0.0);
         for change in &folded.decision.deliveries {
             self.deliveries.insert(change.delivery.id, change.delivery);
         }

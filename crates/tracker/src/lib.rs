@@ -1,10 +1,14 @@
 #![doc = include_str!("../README.md")]
 
+mod announce;
 mod duty;
 mod fold;
 mod publish;
+mod replay;
 mod settle;
+mod sweep;
+mod upkeep;
 
 pub use duty::{DutyConfig, run_duty};
-pub use fold::{Folded, Planned, fold};
+pub use fold::{Folded, Planned, Rules, fold};
 pub use settle::{Tracker, run};

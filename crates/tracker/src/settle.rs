@@ -12,11 +12,12 @@ use whimbrel_core::message::{PROTOBUF, decode_outcomes, id_bytes, v1};
 use whimbrel_core::outcome::{Fate, Outcome};
 use whimbrel_core::port::{
     Acker, Clock, Lane, Message, Publisher, Queue, QueueError, Received, Route, Source, Store, StoreError, Suspended,
-    insist,
+    ToPublish, insist,
 };
 use whimbrel_core::tier::Tiers;
+use whimbrel_core::{DeliveryId, EndpointId};
 
-use crate::fold::{Folded, Planned, fold};
+use crate::fold::{Folded, Planned, Rules, fold};
 use crate::publish::{Ready, job_messages};
 
 /// Packs taken at once. With 64 outcomes a pack this bounds a transaction at 2,048 outcomes.
@@ -39,6 +40,8 @@ pub struct Tracker {
     pub tiers: Arc<Tiers>,
     /// Time and jitter.
     pub clock: Arc<dyn Clock>,
+    /// How long after a job is due the sweep looks whether its attempt was made.
+    pub sweep_grace: Duration,
 }
 
 /// Consumes outcomes until `stop` is cancelled; then finishes the batch in hand and returns.
@@ -112,7 +115,7 @@ impl Tracker {
         Ok(outcomes)
     }
 
-    fn message(&self, route: Route, content_type: String, payload: bytes::Bytes) -> Message {
+    pub(crate) fn message(&self, route: Route, content_type: String, payload: bytes::Bytes) -> Message {
         Message { route, id: PackId::generate(self.clock.now(), self.clock.random10()), content_type, payload }
     }
 
@@ -153,67 +156,76 @@ impl Tracker {
     }
 
     async fn settle_once(&self, outcomes: &[Outcome]) -> Result<Folded, StoreError> {
-        let now = self.clock.now();
+        let rules = Rules { contracts: &self.contracts, sweep_grace: self.sweep_grace, now: self.clock.now() };
         let last: Mutex<Folded> = Mutex::default();
         let decide = |facts: &whimbrel_core::port::Facts| {
-            let folded = fold(facts, outcomes, &self.contracts, now, &|| self.clock.fraction());
+            let folded = fold(facts, outcomes, rules, &|| self.clock.fraction());
             let decision = folded.decision.clone();
             *last.lock().expect("no one panics while holding it") = folded;
             decision
         };
-        self.store.settle(outcomes, &decide).await?;
+        let begun = tokio::time::Instant::now();
+        let settled = self.store.settle(outcomes, &decide).await;
+        metrics::histogram!("whimbrel_store_commit_seconds", "call" => "settle").record(begun.elapsed().as_secs_f64());
+        settled?;
         Ok(last.into_inner().expect("no one panics while holding it"))
     }
 
-    /// After the commit: retries and notices. A blocked broker gets nothing: the sweep brings the
-    /// deliveries back (rule 16).
+    /// After the commit: retries, notices, and word of deliveries that were given up. A blocked broker gets nothing:
+    /// the sweep brings the deliveries back (rule 16).
     async fn publish(
         &self,
         publisher: &dyn Publisher,
         folded: &Folded,
         stop: &CancellationToken,
     ) -> Result<(), QueueError> {
-        if folded.publish.is_empty() && folded.decision.suspended.is_empty() {
+        if folded.publish.is_empty() && folded.exhausted.is_empty() && folded.decision.suspended.is_empty() {
             return Ok(());
         }
         if *publisher.blocked().borrow() {
             warn!(deliveries = folded.publish.len(), "the broker is blocked; these deliveries are left to the sweep");
             return Ok(());
         }
-        let Some(ready) = self.ready(&folded.publish, stop).await else { return Err(QueueError::Closed) };
-        let mut messages = job_messages(&*self.clock, &self.tiers, ready);
-        messages.extend(folded.decision.suspended.iter().map(|suspended| self.notice(suspended)));
+        let ids = folded.publish.iter().map(|planned| planned.delivery).chain(folded.exhausted.iter().copied());
+        let Some(found) = self.carried(ids.collect(), stop).await else { return Err(QueueError::Closed) };
+        let (given_up, found): (Vec<_>, Vec<_>) =
+            found.into_iter().partition(|what| folded.exhausted.contains(&what.delivery.id));
+        let mut messages = job_messages(&*self.clock, &self.tiers, ready(&folded.publish, found));
+        messages.extend(folded.decision.suspended.iter().map(|suspended| self.changed(suspended)));
+        messages.extend(given_up.iter().filter_map(|what| self.exhausted(what)));
         insist(publisher, messages, stop.cancelled()).await
     }
 
-    /// The planned deliveries with what their jobs carry.
-    async fn ready(&self, planned: &[Planned], stop: &CancellationToken) -> Option<Vec<Ready>> {
-        let ids: Vec<_> = planned.iter().map(|planned| planned.delivery).collect();
-        let plans: HashMap<_, _> = planned.iter().map(|planned| (planned.delivery, *planned)).collect();
-        let found = loop {
+    /// The deliveries with what their jobs carry; `None` when the process is stopping.
+    async fn carried(&self, ids: Vec<DeliveryId>, stop: &CancellationToken) -> Option<Vec<ToPublish>> {
+        if ids.is_empty() {
+            return Some(Vec::new());
+        }
+        loop {
             match self.store.to_publish(&ids).await {
-                Ok(found) => break found,
+                Ok(found) => return Some(found),
                 Err(error) => warn!(%error, "bodies of retries cannot be read; tried again"),
             }
             tokio::select! {
                 () = stop.cancelled() => return None,
                 () = tokio::time::sleep(BACKOFF_MAX) => {}
             }
-        };
-        let ready = found.into_iter().filter_map(|what| {
-            let plan = plans.get(&what.delivery.id)?;
-            Some(Ready { what, lane: Lane::Slow, at: plan.at, jitter: plan.jitter })
-        });
-        Some(ready.collect())
+        }
     }
 
-    fn notice(&self, suspended: &Suspended) -> Message {
+    /// At once, so that senders forget their copies; the world hears of it by an announcement.
+    fn changed(&self, suspended: &Suspended) -> Message {
         info!(endpoint = %suspended.endpoint, reason = suspended.reason.as_str(), "endpoint suspended");
         metrics::counter!("whimbrel_endpoints_suspended_total", "reason" => suspended.reason.as_str()).increment(1);
+        self.notice("endpoint.changed", suspended.endpoint, suspended.reason.as_str())
+    }
+
+    /// A notice about an endpoint.
+    pub(crate) fn notice(&self, kind: &'static str, endpoint: EndpointId, reason: &str) -> Message {
         let notice = v1::Notice {
-            kind: "endpoint.suspended".into(),
-            endpoint_id: id_bytes(suspended.endpoint.uuid()),
-            reason: suspended.reason.as_str().into(),
+            kind: kind.into(),
+            endpoint_id: id_bytes(endpoint.uuid()),
+            reason: reason.into(),
             ..v1::Notice::default()
         };
         let payload = prost::Message::encode_to_vec(&notice).into();
@@ -221,11 +233,22 @@ impl Tracker {
     }
 }
 
+/// The planned ones among what was found, each as planned.
+fn ready(planned: &[Planned], found: Vec<ToPublish>) -> Vec<Ready> {
+    let plans: HashMap<_, _> = planned.iter().map(|planned| (planned.delivery, *planned)).collect();
+    let ready = found.into_iter().filter_map(|what| {
+        let plan = plans.get(&what.delivery.id)?;
+        Some(Ready { what, lane: Lane::Slow, at: plan.at, jitter: plan.jitter })
+    });
+    ready.collect()
+}
+
 fn merge(into: &mut Folded, more: Folded) {
     into.decision.deliveries.extend(more.decision.deliveries);
     into.decision.health.extend(more.decision.health);
     into.decision.suspended.extend(more.decision.suspended);
     into.publish.extend(more.publish);
+    into.exhausted.extend(more.exhausted);
     into.duplicates += more.duplicates;
     into.unknown += more.unknown;
 }

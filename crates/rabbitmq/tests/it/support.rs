@@ -36,7 +36,7 @@ pub(crate) async fn declared() -> anyhow::Result<Vhost> {
 /// Connects as a test.
 pub(crate) async fn connect(url: &str) -> Result<Arc<RabbitQueue>, QueueError> {
     http::install_tls();
-    let options = Options { url: url.to_owned(), role: "test".to_owned() };
+    let options = Options { url: url.to_owned(), role: "test".to_owned(), name_user: false };
     RabbitQueue::connect(options, tiers(), Arc::new(SystemClock)).await
 }
 

@@ -13,12 +13,26 @@ use whimbrel_core::outcome::ErrorKind;
 pub(crate) use resolver::{GuardedResolver, Refusal};
 
 /// The deployment's rules.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct EgressPolicy {
     /// Whether plain HTTP is possible at all.
     pub allow_http: bool,
     /// Networks that are allowed although they are private or special.
     pub allow_networks: Vec<IpNet>,
+    /// An HTTP proxy that every request goes through. It resolves the receivers' names, so it must refuse private
+    /// addresses itself: only literal ones are checked here then.
+    pub proxy: Option<Url>,
+}
+
+impl std::fmt::Debug for EgressPolicy {
+    /// Without the proxy's password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EgressPolicy")
+            .field("allow_http", &self.allow_http)
+            .field("allow_networks", &self.allow_networks)
+            .field("proxy", &self.proxy.as_ref().and_then(Url::host_str))
+            .finish()
+    }
 }
 
 /// How a request must be made.
@@ -36,6 +50,11 @@ impl EgressPolicy {
         let address = address.to_canonical();
         let listed = self.allow_networks.iter().any(|network| network.contains(&address));
         listed || (reach == Reach::Anywhere && !ranges::is_special(address))
+    }
+
+    /// Whether this name is the proxy's, which may be anywhere.
+    pub(crate) fn is_proxy(&self, name: &str) -> bool {
+        self.proxy.as_ref().and_then(Url::host_str) == Some(name)
     }
 
     /// Checks what can be told from the URL alone: its scheme, and a literal address.
@@ -114,8 +133,8 @@ mod tests {
     #[test]
     fn https_only_contracts_get_plain_http_only_inside_allowed_networks() {
         let networks = vec!["127.0.0.0/8".parse().expect("a network")];
-        let open = EgressPolicy { allow_http: true, allow_networks: networks.clone() };
-        let closed = EgressPolicy { allow_http: false, allow_networks: networks };
+        let open = EgressPolicy { allow_http: true, allow_networks: networks.clone(), proxy: None };
+        let closed = EgressPolicy { allow_http: false, allow_networks: networks, proxy: None };
         assert_eq!(check(&open, "http://127.0.0.1:9/", true), Ok(Reach::AllowedNetworks));
         assert_eq!(check(&open, "http://93.184.216.34/", true), Err(ErrorKind::InsecureUrl));
         assert_eq!(check(&open, "http://93.184.216.34/", false), Ok(Reach::Anywhere));

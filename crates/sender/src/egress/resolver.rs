@@ -37,7 +37,8 @@ async fn lookup(policy: &EgressPolicy, reach: Reach, name: &str) -> Result<Addrs
         .map_err(|error| failed(format!("`{name}` does not resolve: {error}")))?
         .collect();
     let first = *found.first().ok_or_else(|| failed(format!("`{name}` has no address")))?;
-    let allowed: Vec<SocketAddr> = found.into_iter().filter(|address| policy.allows(address.ip(), reach)).collect();
+    let allowed: Vec<SocketAddr> =
+        found.into_iter().filter(|address| policy.is_proxy(name) || policy.allows(address.ip(), reach)).collect();
     if allowed.is_empty() {
         let (kind, message) = policy.refusal(first.ip(), reach);
         return Err(Box::new(Refusal { kind, message: format!("`{name}`: {message}") }));

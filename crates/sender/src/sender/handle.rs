@@ -1,22 +1,28 @@
-//! One job, to its end: due, a place at its endpoint and in its lane, the POST.
+//! One job, to its end: due, a place at its endpoint and in its lane, the POST, and what its answer means to the
+//! endpoint's other jobs.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use whimbrel_core::message::Job;
-use whimbrel_core::outcome::{Attempted, Fate, Outcome};
-use whimbrel_core::port::{Lane, Route};
-use whimbrel_core::tier::{HOPS, Tier};
+use whimbrel_core::outcome::{Attempted, Fate, Outcome, Reply};
+use whimbrel_core::port::{Clock, Lane, Route};
+use whimbrel_core::tier::{HOPS, Tier, Tiers};
 
 use super::Shared;
 use crate::cache::{Known, Target};
 use crate::finish::End;
-use crate::gate::START_WITHIN;
+use crate::gate::{Place, Refused, START_WITHIN};
+use crate::measure::{self, InFlight};
 use crate::post::post;
+
+/// By how much a throttled job waits longer than the pause, at most: a fraction of it.
+const SPREAD_MAX: f64 = 0.1;
 
 impl Shared {
     /// One job, to its end.
     pub(super) async fn handle(self: Arc<Self>, lane: Lane, job: Job, known: Known) {
+        measure::waited(lane, &job, self.sender.clock.now());
         let end = match self.due(lane, &job).await {
             Some(route) => End::Moved(job, route),
             None => self.attempt(lane, job, known).await,
@@ -53,12 +59,27 @@ impl Shared {
             Known::Target(_) | Known::Missing => return outcome(job, Fate::NotActive),
             Known::Unready => return End::Moved(job, Route::Delay(Tier::new(HOPS[3]), lane)),
         };
-        let gate = self.gates.of(job.endpoint);
-        let Some(_place) = gate.enter().await else { return over_cap(lane, job) };
+        let gate = self.gates.of(job.endpoint, target.endpoint.version, &target.endpoint.options);
+        let place = match gate.enter().await {
+            Ok(place) => place,
+            Err(Refused::Busy) => return over_cap(lane, job),
+            Err(Refused::Closed(wait)) => return self.throttled(lane, job, wait),
+        };
         let Some(_slot) = self.slot(lane).await else { return End::Moved(job, Route::Jobs(lane)) };
+        // It may have closed while the lane was full.
+        if let Some(wait) = gate.closed_for() {
+            return self.throttled(lane, job, wait);
+        }
+        let under_way = InFlight::begin(lane, &job, self.sender.clock.now());
         let attempted = post(&self.clients, &*self.sender.clock, &target, &job).await;
+        drop(under_way);
+        tell(&place, &target, &attempted);
         log_attempt(lane, &job, &target, &attempted);
         outcome(job, Fate::Attempted(attempted))
+    }
+
+    fn throttled(&self, lane: Lane, job: Job, wait: Duration) -> End {
+        throttled(&*self.sender.clock, &self.sender.tiers, lane, job, wait)
     }
 
     /// A place in the lane, while the broker takes results (rule 16) and the process is not stopping.
@@ -86,6 +107,30 @@ pub(super) fn over_cap(lane: Lane, mut job: Job) -> End {
             End::Moved(job, Route::Delay(Tier::new(*hop), lane))
         }
         None => outcome(job, Fate::Deferred),
+    }
+}
+
+/// Parked in the same lane until the receiver wants to be asked again, and a little longer, so that those who wait do
+/// not all come at once. It uses neither an attempt nor a hop: the pause is the receiver's wish, and bounded.
+pub(super) fn throttled(clock: &dyn Clock, tiers: &Tiers, lane: Lane, mut job: Job, wait: Duration) -> End {
+    metrics::counter!("whimbrel_jobs_throttled_total", "lane" => lane.as_str()).increment(1);
+    let spread = wait.mul_f64(SPREAD_MAX * clock.fraction());
+    job.not_before = Some(clock.now() + wait + spread);
+    // No schedule's jitter, of which the end may be cut off: then all would come when the pause is over.
+    job.jitter = Duration::ZERO;
+    End::Moved(job, Route::Delay(tiers.hop(wait + spread), lane))
+}
+
+/// What the gate learns of an attempt; without an answer, nothing.
+pub(super) fn tell(place: &Place, target: &Target, attempted: &Attempted) {
+    match &attempted.reply {
+        Reply::Response { status, retry_after, .. }
+            if target.contract.suspension().throttle_statuses.contains(status) =>
+        {
+            place.throttled(*retry_after);
+        }
+        Reply::Response { .. } => place.answered(),
+        Reply::Error { .. } => {}
     }
 }
 

@@ -1,0 +1,84 @@
+//! A request's headers: the endpoint's own, and over them the contract's.
+
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use whimbrel_core::Timestamp;
+use whimbrel_core::contract::{Contract, OldSignature};
+use whimbrel_core::endpoint::CustomHeaders;
+use whimbrel_core::message::Job;
+use whimbrel_core::outcome::ErrorKind;
+use whimbrel_core::signing::Signed;
+
+use crate::cache::Way;
+
+/// What HTTP itself sets, and what would change how the body is read.
+const OF_HTTP: [&str; 11] = [
+    "host",
+    "connection",
+    "keep-alive",
+    "proxy-connection",
+    "content-length",
+    "content-encoding",
+    "transfer-encoding",
+    "te",
+    "trailer",
+    "upgrade",
+    "expect",
+];
+
+/// An endpoint's own headers as they go out, without those that are the contract's or HTTP's. The values may be
+/// credentials: they are marked sensitive, and no error repeats them.
+pub(crate) fn custom(headers: &CustomHeaders, contract: &Contract) -> Result<HeaderMap, (ErrorKind, String)> {
+    let mut map = HeaderMap::new();
+    for (place, (name, value)) in headers.0.iter().enumerate() {
+        if is_taken(name, contract) {
+            continue;
+        }
+        // The name is not repeated either: what HTTP does not allow as one may be a value in the wrong place.
+        let name = HeaderName::from_bytes(name.as_bytes())
+            .map_err(|_| unusable(&format!("the name of custom header {} is not allowed in http", place + 1)))?;
+        let mut value = HeaderValue::from_bytes(value.as_bytes())
+            .map_err(|_| unusable(&format!("the value of custom header `{name}` is not allowed in http")))?;
+        value.set_sensitive(true);
+        map.try_append(name, value).map_err(|_| unusable("there are too many custom headers"))?;
+    }
+    Ok(map)
+}
+
+fn unusable(why: &str) -> (ErrorKind, String) {
+    (ErrorKind::BadUrl, format!("{why}; correct the endpoint's headers"))
+}
+
+/// Whether the header is not the endpoint's to set, even where this very request does not carry it.
+fn is_taken(name: &str, contract: &Contract) -> bool {
+    let old = match contract.rotation().old() {
+        OldSignature::SameHeader => None,
+        OldSignature::Header(name) => Some(name.as_str()),
+    };
+    let fields = contract.headers().fields().iter().map(|field| field.name.as_str());
+    let always = [CONTENT_TYPE.as_str(), USER_AGENT.as_str(), contract.signature().header()];
+    OF_HTTP.into_iter().chain(always).chain(old).chain(fields).any(|taken| taken.eq_ignore_ascii_case(name))
+}
+
+/// Every header of an attempt made at `at`.
+pub(crate) fn of_attempt(way: &Way, job: &Job, at: Timestamp) -> Result<HeaderMap, (ErrorKind, String)> {
+    let event = job.body.event.to_string();
+    let message = Signed {
+        event_id: &event,
+        event_type: &job.body.event_type,
+        event_at: job.body.occurred_at,
+        attempt_at: at,
+        body: &job.body.bytes,
+    };
+    let mut map = way.custom.clone();
+    for (name, value) in way.signer.headers(&message) {
+        let cannot = || (ErrorKind::Protocol, format!("the contract's header `{name}` cannot be written"));
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| cannot())?;
+        let value = HeaderValue::from_str(&value).map_err(|_| cannot())?;
+        map.insert(name, value);
+    }
+    Ok(map)
+}
+
+#[cfg(test)]
+#[path = "headers_tests.rs"]
+mod tests;

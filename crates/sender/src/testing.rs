@@ -1,0 +1,58 @@
+//! What this crate's tests share.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use whimbrel_core::contract::Contract;
+use whimbrel_core::endpoint::{CustomHeaders, Endpoint, EndpointOptions, EndpointStatus, Health};
+use whimbrel_core::event::TraceContext;
+use whimbrel_core::message::{Body, Job};
+use whimbrel_core::secret::{Secret, SecretPair};
+use whimbrel_core::{DeliveryId, EndpointId, EventId, TenantId, Timestamp};
+
+/// A first attempt that was parked so often.
+pub(crate) fn job(hops: u32) -> Job {
+    let at = Timestamp::from_secs(1);
+    let (event, endpoint) = (EventId::generate(at, [1; 10]), EndpointId::generate(at, [2; 10]));
+    let body = Body {
+        event,
+        event_type: "order.created".into(),
+        occurred_at: at,
+        bytes: bytes::Bytes::from_static(b"{}"),
+        trace: TraceContext::default(),
+    };
+    Job {
+        delivery: DeliveryId::of(event, endpoint),
+        endpoint,
+        body: Arc::new(body),
+        round: 1,
+        attempt: 1,
+        contract: "generic".parse().expect("a name"),
+        endpoint_version: 1,
+        not_before: None,
+        hops,
+        jitter: Duration::ZERO,
+        trace: TraceContext::default(),
+    }
+}
+
+/// The endpoint of [`job`].
+pub(crate) fn endpoint(contract: &Contract, url: &str, headers: CustomHeaders) -> Endpoint {
+    let at = Timestamp::from_secs(1);
+    Endpoint {
+        id: job(0).endpoint,
+        tenant: "default".parse::<TenantId>().expect("a tenant"),
+        contract: contract.name().clone(),
+        url: url.to_owned(),
+        events: vec![],
+        description: None,
+        secrets: SecretPair::new(Secret::generate(contract, &mut |bytes| bytes.fill(7))),
+        headers,
+        options: EndpointOptions::default(),
+        status: EndpointStatus::Active,
+        health: Health::default(),
+        version: 1,
+        activated_at: None,
+        created_at: at,
+    }
+}
