@@ -1,34 +1,72 @@
 //! Who calls, and for whom (rule 33): a tenant's key acts for its tenant, an admin key for the tenant
 //! that the `Whimbrel-Tenant` header names.
 
+use std::fmt;
+
 use axum::extract::FromRequestParts;
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
-use whimbrel_core::TenantId;
 use whimbrel_core::contract::Contract;
+use whimbrel_core::port::ApiKey;
 use whimbrel_core::tenant::TenantHead;
+use whimbrel_core::{KeyId, TenantId, Timestamp};
 
-use crate::key;
+use crate::audit::Slip;
 use crate::problem::{Answer, Problem};
 use crate::state::ApiState;
+use crate::tenants::limits;
+use crate::{key, last_use};
 
 /// Names the tenant that an admin key acts for; `default` when absent.
 const TENANT_HEADER: &str = "whimbrel-tenant";
 
+/// Whose key a request carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Actor {
+    /// The configured admin key.
+    Configured,
+    /// A key of the store.
+    Key(KeyId),
+}
+
 /// A key that may do everything.
-pub(crate) struct Admin;
+pub(crate) struct Admin {
+    slip: Slip,
+}
 
 /// Someone who acts for an existing tenant.
 pub(crate) struct Caller {
     /// The tenant acted for.
     pub(crate) tenant: TenantHead,
+    /// Whose key.
+    pub(crate) actor: Actor,
 }
+
+/// Someone who looks at all tenants or at one, which need not exist any more.
+pub(crate) struct Reach(Option<TenantId>);
 
 /// What a key is good for.
 enum Scope {
     Admin,
     Tenant(TenantId),
+}
+
+impl fmt::Display for Actor {
+    /// The key's id, or `admin`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Configured => f.write_str("admin"),
+            Self::Key(id) => id.fmt(f),
+        }
+    }
+}
+
+impl Admin {
+    /// Says for the audit log which tenant the request is about.
+    pub(crate) fn about(&self, tenant: &TenantId) {
+        self.slip.about(tenant);
+    }
 }
 
 impl Caller {
@@ -51,14 +89,47 @@ impl Caller {
             _ => Ok(()),
         }
     }
+
+    /// Endpoints that the tenant may have; `None` is any number.
+    pub(crate) fn endpoints_limit(&self, contract: &Contract) -> Option<u32> {
+        limits::endpoints(contract, &self.tenant.limits)
+    }
+
+    /// 429 when its key has sent as many events in this second as the tenant may.
+    pub(crate) fn spend(&self, state: &ApiState, events: usize) -> Answer<()> {
+        let Some(per_second) = self.tenant.limits.events_per_second else { return Ok(()) };
+        let who = (self.actor, &self.tenant.id);
+        state.memory.rates.take(who, per_second, events, state.clock.now()).map_err(|wait| {
+            metrics::counter!("whimbrel_events_rejected_total", "reason" => "rate_limited", "source" => "http")
+                .increment(events as u64);
+            let detail = format!("`{}` may send {per_second} events a second with one key; wait", self.tenant.id);
+            Problem::rate_limited(wait, detail)
+        })
+    }
+}
+
+impl Reach {
+    /// Whose things are looked at when the query names this tenant: `None` is everyone's. 403 for another than the
+    /// key or the header allows.
+    pub(crate) fn narrowed(self, named: Option<TenantId>) -> Answer<Option<TenantId>> {
+        match (self.0, named) {
+            (Some(own), Some(named)) if own != named => {
+                Err(Problem::forbidden(format!("this request acts for `{own}` only, not for `{named}`")))
+            }
+            (own, named) => Ok(own.or(named)),
+        }
+    }
 }
 
 impl FromRequestParts<ApiState> for Admin {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, Problem> {
-        match scope(&parts.headers, state).await? {
-            Scope::Admin => Ok(Self),
+        let slip = Slip::of(parts);
+        let (actor, scope) = identify(&parts.headers, state).await?;
+        slip.by(actor);
+        match scope {
+            Scope::Admin => Ok(Self { slip }),
             Scope::Tenant(_) => Err(Problem::forbidden("only an admin key may manage tenants and keys")),
         }
     }
@@ -68,24 +139,51 @@ impl FromRequestParts<ApiState> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, Problem> {
-        let scope = scope(&parts.headers, state).await?;
+        let slip = Slip::of(parts);
+        let (actor, scope) = identify(&parts.headers, state).await?;
         let id = acted_for(scope, named_tenant(&parts.headers)?)?;
         let heads = state.store.tenant_heads(std::slice::from_ref(&id)).await?;
         let tenant = heads.into_iter().next().ok_or_else(|| {
             Problem::not_found(format!("there is no tenant `{id}`; an admin key makes one with POST /v1/tenants"))
         })?;
-        Ok(Self { tenant })
+        slip.by(actor);
+        slip.about(&tenant.id);
+        Ok(Self { tenant, actor })
     }
 }
 
-async fn scope(headers: &HeaderMap, state: &ApiState) -> Answer<Scope> {
+impl FromRequestParts<ApiState> for Reach {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, Problem> {
+        let (_, scope) = identify(&parts.headers, state).await?;
+        match (scope, named_tenant(&parts.headers)?) {
+            (Scope::Admin, named) => Ok(Self(named)),
+            (own @ Scope::Tenant(_), named) => acted_for(own, named).map(|own| Self(Some(own))),
+        }
+    }
+}
+
+async fn identify(headers: &HeaderMap, state: &ApiState) -> Answer<(Actor, Scope)> {
     let hash = key::hash(bearer(headers)?);
     if state.settings.admin_key_hash.is_some_and(|admin| key::same(&hash, &admin)) {
-        return Ok(Scope::Admin);
+        return Ok((Actor::Configured, Scope::Admin));
     }
-    match state.store.key_by_hash(&hash).await? {
-        Some(key) => Ok(key.tenant.map_or(Scope::Admin, Scope::Tenant)),
-        None => Err(Problem::unauthorized(Some("invalid_token"), "this API key is unknown or was revoked")),
+    let Some(key) = state.store.key_by_hash(&hash).await? else {
+        return Err(Problem::unauthorized(Some("invalid_token"), "this API key is unknown or was revoked"));
+    };
+    check_expiry(&key, state.clock.now())?;
+    last_use::note(state, &key);
+    Ok((Actor::Key(key.id), key.tenant.map_or(Scope::Admin, Scope::Tenant)))
+}
+
+fn check_expiry(key: &ApiKey, now: Timestamp) -> Answer<()> {
+    match key.expires_at {
+        Some(at) if at <= now => {
+            let detail = format!("this API key expired at {at}; ask an admin for a new one");
+            Err(Problem::unauthorized(Some("invalid_token"), detail))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -153,6 +251,37 @@ mod tests {
         assert_eq!(acted_for(Scope::Tenant(tenant("acme")), Some(tenant("acme"))).ok(), Some(tenant("acme")));
         let problem = acted_for(Scope::Tenant(tenant("acme")), Some(tenant("other"))).expect_err("another's");
         assert_eq!(problem.body.status, 403);
+    }
+
+    #[test]
+    fn a_key_is_refused_from_its_expiry_on() {
+        let at = Timestamp::from_secs(1_768_478_400);
+        let key = ApiKey {
+            id: KeyId::generate(at, [1; 10]),
+            tenant: None,
+            name: String::new(),
+            hash: [0; 32],
+            created_at: at,
+            expires_at: Some(at),
+            last_used_at: None,
+        };
+        assert!(check_expiry(&key, at.before(std::time::Duration::from_micros(1))).is_ok());
+        let problem = check_expiry(&key, at).expect_err("expired");
+        assert_eq!(problem.body.status, 401);
+        assert!(problem.body.detail.contains("2026-01-15T12:00:00Z"), "{}", problem.body.detail);
+        assert!(check_expiry(&ApiKey { expires_at: None, ..key }, at).is_ok());
+    }
+
+    #[test]
+    fn rule_33_a_reach_is_narrowed_and_never_widened() {
+        let tenant = |text| TenantId::try_new(text).expect("a tenant id");
+        assert_eq!(Reach(None).narrowed(None).ok(), Some(None));
+        assert_eq!(Reach(None).narrowed(Some(tenant("acme"))).ok(), Some(Some(tenant("acme"))));
+        assert_eq!(Reach(Some(tenant("acme"))).narrowed(None).ok(), Some(Some(tenant("acme"))));
+        assert_eq!(
+            Reach(Some(tenant("acme"))).narrowed(Some(tenant("other"))).expect_err("another's").body.status,
+            403
+        );
     }
 
     #[test]

@@ -1,22 +1,27 @@
 #![doc = include_str!("../README.md")]
 #![expect(unused_qualifications, reason = "what utoipa makes of `params(…)`")]
 
+mod audit;
 mod auth;
 mod deliveries;
 mod events;
 mod extract;
 mod key;
+mod last_use;
+mod limit;
 mod openapi;
 mod ops;
 mod outlet;
 mod page;
 mod problem;
+mod replays;
 mod request_id;
 mod router;
 mod state;
 mod tenants;
 mod text;
 mod trace;
+mod usage;
 mod webhooks;
 
 pub use key::{generate as generate_key, hash as key_hash};
@@ -24,4 +29,4 @@ pub use openapi::openapi;
 pub use ops::{OpsState, ops_router};
 pub use problem::{FieldError, PROBLEM_JSON, Problem, ProblemBody};
 pub use router::router;
-pub use state::{ApiState, Settings};
+pub use state::{ApiState, Memory, Settings};

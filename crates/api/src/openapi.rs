@@ -1,5 +1,7 @@
 //! The OpenAPI 3.1 document, which follows from the handlers.
 
+mod requests;
+
 use axum::Router;
 use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
@@ -10,7 +12,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::problem::PROBLEM_JSON;
 use crate::state::ApiState;
-use crate::{deliveries, events, tenants, webhooks};
+use crate::{audit, deliveries, events, replays, tenants, usage, webhooks};
 
 /// What the document says besides the routes.
 #[derive(utoipa::OpenApi)]
@@ -24,6 +26,9 @@ use crate::{deliveries, events, tenants, webhooks};
         (name = "webhooks", description = "Where events go"),
         (name = "events", description = "What happened"),
         (name = "deliveries", description = "One event on its way to one webhook"),
+        (name = "replays", description = "Many deliveries of one webhook brought back, a few at a time"),
+        (name = "usage", description = "How much a tenant used"),
+        (name = "audit", description = "Who changed what"),
         (name = "tenants", description = "Whose events and webhooks these are; an admin key only"),
     ),
     security(("key" = []))
@@ -41,9 +46,13 @@ pub(crate) fn parts() -> (Router<ApiState>, OpenApi) {
         .merge(webhooks::routes())
         .merge(events::routes())
         .merge(deliveries::routes())
+        .merge(replays::routes())
+        .merge(usage::routes())
+        .merge(audit::routes())
         .merge(tenants::routes())
         .split_for_parts();
     Common.modify(&mut document);
+    document.webhooks = Some(requests::webhooks());
     (router, document)
 }
 
@@ -56,10 +65,11 @@ impl Modify for Common {
         let scheme = SecurityScheme::Http(bearer.description(Some("An admin key, or a tenant's own key")).build());
         document.components.get_or_insert_default().add_security_scheme("key", scheme);
         for item in document.paths.paths.values_mut() {
-            let with_body = [&mut item.post, &mut item.patch].into_iter().flatten();
+            let with_body = [&mut item.post, &mut item.put, &mut item.patch].into_iter().flatten();
             with_body.for_each(|operation| add_problems(operation, &OF_BODIES));
-            let all = [&mut item.get, &mut item.post, &mut item.patch, &mut item.delete].into_iter().flatten();
-            all.for_each(complete);
+            let read = [&mut item.get].into_iter();
+            let changed = [&mut item.post, &mut item.put, &mut item.patch, &mut item.delete].into_iter();
+            read.chain(changed).flatten().for_each(complete);
         }
     }
 }
@@ -137,6 +147,6 @@ mod tests {
                 assert!(operation["responses"]["401"].is_object(), "{method} {path} does not know 401");
             }
         }
-        assert_eq!(paths.len(), 16);
+        assert_eq!(paths.len(), 28);
     }
 }

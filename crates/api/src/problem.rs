@@ -1,5 +1,7 @@
 //! Errors as the API tells them: RFC 9457 problem documents.
 
+use std::time::Duration;
+
 use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -161,6 +163,13 @@ impl Problem {
     /// 422 for one field.
     pub fn invalid_field(pointer: impl Into<String>, message: impl Into<String>) -> Self {
         Self::invalid(vec![FieldError::new(pointer, message)])
+    }
+
+    /// 429: the same request may pass after `wait`, told in whole seconds.
+    pub fn rate_limited(wait: Duration, detail: impl Into<String>) -> Self {
+        let secs = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", "too many requests", detail)
+            .with_header(RETRY_AFTER, HeaderValue::from(secs.max(1)))
     }
 
     /// 500. The cause is logged by who knows it, never told.

@@ -2,10 +2,18 @@
 
 use std::sync::Arc;
 
-use axum::http::{HeaderValue, Request};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Request};
 use data_encoding::HEXLOWER;
 use tower_http::request_id::{MakeRequestId, RequestId};
 use whimbrel_core::port::Clock;
+
+/// The header.
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The request's id; empty when it is no ASCII text.
+pub(crate) fn of(headers: &HeaderMap) -> &str {
+    headers.get(REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default()
+}
 
 /// Makes request ids: 80 random bits in hex.
 #[derive(Clone)]

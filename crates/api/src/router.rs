@@ -6,7 +6,8 @@ use std::any::Any;
 use axum::Router;
 use axum::extract::Request;
 use axum::http::header::CACHE_CONTROL;
-use axum::http::{HeaderName, HeaderValue, Method, Uri};
+use axum::http::{HeaderValue, Method, Uri};
+use axum::middleware;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use tower::ServiceBuilder;
@@ -16,17 +17,17 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::trace::TraceLayer;
 use utoipa_swagger_ui::SwaggerUi;
 
+use crate::audit;
 use crate::openapi;
 use crate::problem::Problem;
-use crate::request_id::RandomId;
+use crate::request_id::{self, REQUEST_ID, RandomId};
 use crate::state::ApiState;
-
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The API under `/v1`, its description at `/openapi.json`, and pages that show it at `/docs`.
 pub fn router(state: ApiState) -> Router {
     let clock = state.clock.clone();
     let (api, document) = openapi::parts();
+    let api = api.route_layer(middleware::from_fn_with_state(state.clone(), audit::record));
     let api = api.layer(SetResponseHeaderLayer::overriding(CACHE_CONTROL, HeaderValue::from_static("no-store")));
     let around = ServiceBuilder::new()
         .layer(SetRequestIdLayer::new(REQUEST_ID, RandomId(clock)))
@@ -42,7 +43,7 @@ pub fn router(state: ApiState) -> Router {
 }
 
 fn span(request: &Request) -> tracing::Span {
-    let id = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default();
+    let id = request_id::of(request.headers());
     tracing::info_span!("http", method = %request.method(), path = request.uri().path(), request.id = id)
 }
 

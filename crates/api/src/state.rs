@@ -9,7 +9,10 @@ use whimbrel_core::contract::ContractSet;
 use whimbrel_core::intake::IDEMPOTENCY_WINDOW;
 use whimbrel_core::port::{Clock, Publisher, Store};
 
+use crate::events::Schemas;
 use crate::key;
+use crate::last_use::LastUses;
+use crate::limit::Rates;
 
 /// What every handler shares.
 #[derive(Clone)]
@@ -24,6 +27,19 @@ pub struct ApiState {
     pub clock: Arc<dyn Clock>,
     /// The deployment's choices.
     pub settings: Arc<Settings>,
+    /// What this process remembers; begins empty.
+    pub memory: Arc<Memory>,
+}
+
+/// What a process remembers between requests, within bounds: nothing that it could not do without.
+#[derive(Default)]
+pub struct Memory {
+    /// How much each key may send for the moment.
+    pub(crate) rates: Rates,
+    /// Which keys' uses are noted already.
+    pub(crate) last_uses: LastUses,
+    /// The tenants' event schemas, compiled.
+    pub(crate) schemas: Schemas,
 }
 
 /// The deployment's choices.
@@ -39,7 +55,7 @@ pub struct Settings {
     pub idempotency_window: Duration,
     /// How long events are kept: none may have happened longer ago (rule 28).
     pub retention: Duration,
-    /// The largest body of a management request.
+    /// The largest body of a management request; above the largest schema of an event type.
     pub management_bytes_max: usize,
     /// The largest body of one event, its envelope and white space included; the contract's own limit
     /// on the rendered payload comes on top.
@@ -61,7 +77,7 @@ impl Settings {
             allow_networks: Vec::new(),
             idempotency_window: IDEMPOTENCY_WINDOW,
             retention: Duration::from_hours(30 * 24),
-            management_bytes_max: 64 * 1024,
+            management_bytes_max: 128 * 1024,
             event_bytes_max: 1024 * 1024,
             batch_bytes_max: 8 * 1024 * 1024,
             body_timeout: Duration::from_secs(30),

@@ -10,6 +10,7 @@ use utoipa_axum::routes;
 
 use crate::state::ApiState;
 
+pub(crate) use retry::not_retryable;
 pub(crate) use status::ShownStatus;
 pub(crate) use view::{DeliveryView, show};
 

@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
 use whimbrel_core::delivery::{Delivery, DeliveryState};
+use whimbrel_core::endpoint::EndpointStatus;
 use whimbrel_core::port::Retried;
 use whimbrel_core::{DeliveryId, EventId};
 
@@ -54,7 +55,7 @@ pub(crate) async fn retry_delivery(
     _: NoBody,
 ) -> Answer<(StatusCode, Json<RetryStarted>)> {
     match state.store.retry(&caller.tenant.id, id).await?.ok_or_else(|| unknown(id))? {
-        Retried::Not(delivery) => Err(Problem::conflict("not_retryable", why_not(&delivery))),
+        Retried::Not(delivery) => Err(not_retryable(&state, &delivery).await?),
         Retried::Waiting(delivery) => {
             tracing::info!(tenant = %caller.tenant.id, delivery = %id, round = delivery.round, "manual retry");
             let status = ShownStatus::Pending;
@@ -64,13 +65,40 @@ pub(crate) async fn retry_delivery(
     }
 }
 
-fn why_not(delivery: &Delivery) -> &'static str {
-    match delivery.state {
-        DeliveryState::Pending | DeliveryState::Waiting(_) => "an attempt is on its way already",
-        DeliveryState::Cancelled => "its webhook was deleted",
-        DeliveryState::Held => "its webhook takes no deliveries; activate it, and what is held goes out",
-        DeliveryState::Retrying { .. } | DeliveryState::Succeeded { .. } | DeliveryState::Failed { .. } => {
-            "its webhook was deleted or takes no deliveries; activate it first"
+/// 409 for a delivery that cannot be retried as it stands, with words that fit what the API shows of it.
+pub(crate) async fn not_retryable(state: &ApiState, delivery: &Delivery) -> Answer<Problem> {
+    let endpoints = state.store.endpoints(&[delivery.endpoint]).await?;
+    let endpoint = endpoints.first().map(|endpoint| endpoint.status);
+    Ok(Problem::conflict("not_retryable", why_not(&delivery.state, endpoint)))
+}
+
+fn why_not(state: &DeliveryState, endpoint: Option<EndpointStatus>) -> &'static str {
+    match (ShownStatus::of(state, endpoint), endpoint) {
+        (_, None) => "its webhook was deleted",
+        (ShownStatus::Held, _) => "its webhook takes no deliveries; activate it, and what is held goes out",
+        (_, Some(EndpointStatus::Suspended { .. } | EndpointStatus::Disabled)) => {
+            "its webhook takes no deliveries; activate it first"
         }
+        (ShownStatus::Cancelled, _) => "it was given up when its webhook was activated, or its event was erased",
+        (ShownStatus::Pending, _) => "an attempt is on its way already",
+        (ShownStatus::Retrying | ShownStatus::Success | ShownStatus::Failed, _) => {
+            "its event's payload was erased, or its webhook was not active a moment ago"
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rule_07_the_words_fit_what_is_shown() {
+        let words = |state, endpoint| why_not(&state, endpoint);
+        let (active, disabled) = (Some(EndpointStatus::Active), Some(EndpointStatus::Disabled));
+        assert!(words(DeliveryState::Pending, active).contains("on its way"));
+        assert!(words(DeliveryState::Pending, disabled).contains("what is held goes out"));
+        assert!(words(DeliveryState::Cancelled, disabled).contains("takes no deliveries"));
+        assert!(words(DeliveryState::Cancelled, active).contains("given up"));
+        assert!(words(DeliveryState::Pending, None).contains("deleted"));
     }
 }

@@ -20,11 +20,13 @@ pub(crate) enum ShownStatus {
     Success,
     /// Not tried again by itself.
     Failed,
-    /// Its webhook was deleted.
+    /// Its webhook was deleted, or it was given up while it was held.
     Cancelled,
 }
 
 impl ShownStatus {
+    const ALL: [Self; 6] = [Self::Pending, Self::Retrying, Self::Held, Self::Success, Self::Failed, Self::Cancelled];
+
     /// What waits for an endpoint that takes no deliveries shows as held before its job has met the
     /// sender (rule 7). `endpoint` is `None` when it was deleted.
     pub(crate) fn of(state: &DeliveryState, endpoint: Option<EndpointStatus>) -> Self {
@@ -38,6 +40,11 @@ impl ShownStatus {
             (DeliveryState::Retrying { .. }, _) => Self::Retrying,
             (DeliveryState::Pending | DeliveryState::Waiting(_), _) => Self::Pending,
         }
+    }
+
+    /// The same from a state's stored word; `None` for what no state gives.
+    pub(crate) fn of_stored(word: &str, endpoint: EndpointStatus) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.stored(endpoint).contains(&word))
     }
 
     /// The stored words that show as this status while the endpoint is as given; none when nothing can.
@@ -89,17 +96,9 @@ mod tests {
 
     #[test]
     fn a_filter_finds_exactly_what_shows_as_it() {
-        let all = [
-            ShownStatus::Pending,
-            ShownStatus::Retrying,
-            ShownStatus::Held,
-            ShownStatus::Success,
-            ShownStatus::Failed,
-            ShownStatus::Cancelled,
-        ];
         for endpoint in [EndpointStatus::Active, EndpointStatus::Disabled] {
             for state in states() {
-                for status in all {
+                for status in ShownStatus::ALL {
                     let found = status.stored(endpoint).contains(&state.as_str());
                     assert_eq!(
                         found,
@@ -107,6 +106,8 @@ mod tests {
                         "{status:?} {state:?} {endpoint:?}"
                     );
                 }
+                let shown = ShownStatus::of(&state, Some(endpoint));
+                assert_eq!(ShownStatus::of_stored(state.as_str(), endpoint), Some(shown));
             }
         }
     }

@@ -6,10 +6,10 @@ use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
-use whimbrel_core::{EventId, Timestamp};
+use whimbrel_core::EventId;
 
 use super::TAG;
-use super::accept::{Checked, check};
+use super::accept::{Checked, Gate};
 use super::claim::{IDEMPOTENCY_KEY, claim};
 use super::wire::BatchEvent;
 use crate::auth::Caller;
@@ -57,7 +57,8 @@ pub(crate) struct BatchResult {
 /// Publish up to 1,000 events
 ///
 /// The answer is 202 with a result per event, in order; what was accepted is durable. Idempotency keys
-/// stand in the events.
+/// stand in the events. Where the tenant has a rate, a batch counts as its events; one larger than a second's worth is
+/// let in when the key has sent nothing for a while, and paid for afterwards.
 #[utoipa::path(
     post,
     path = "/v1/events/batch",
@@ -68,6 +69,7 @@ pub(crate) struct BatchResult {
         (status = 413, description = "The batch is too large", body = ProblemBody, content_type = "application/problem+json"),
         (status = 415, description = "Not JSON", body = ProblemBody, content_type = "application/problem+json"),
         (status = 422, description = "Not a batch", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 429, description = "The key has sent as many events as its tenant may for the moment; Retry-After says when to go on", body = ProblemBody, content_type = "application/problem+json", headers(("Retry-After" = u32, description = "Seconds"))),
     )
 )]
 pub(crate) async fn create_events(
@@ -77,8 +79,10 @@ pub(crate) async fn create_events(
 ) -> Answer<(StatusCode, Json<BatchResults>)> {
     let trace = trace_of(request.headers());
     let batch = read(&state, request).await?;
+    caller.spend(&state, batch.events.len())?;
     let now = state.clock.now();
-    let checked: Vec<Answer<Checked>> = batch.events.iter().map(|raw| check_one(&state, &caller, raw, now)).collect();
+    let gate = Gate::open(&state, &caller, now).await?;
+    let checked: Vec<Answer<Checked>> = batch.events.iter().map(|raw| check_one(&gate, raw)).collect();
     let good: Vec<&Checked> = checked.iter().filter_map(|one| one.as_ref().ok()).collect();
     let mut ids = claim(&state, &caller, &good, now).await?.into_iter();
     let mut messages = Vec::with_capacity(ids.len());
@@ -119,9 +123,9 @@ fn check_headers(headers: &HeaderMap) -> Answer<()> {
     Ok(())
 }
 
-fn check_one(state: &ApiState, caller: &Caller, raw: &RawValue, now: Timestamp) -> Answer<Checked> {
+fn check_one(gate: &Gate<'_>, raw: &RawValue) -> Answer<Checked> {
     let event: BatchEvent = decode(raw.get().as_bytes())?;
-    check(state, caller, event.into_incoming()?, now)
+    gate.check(event.into_incoming()?)
 }
 
 impl BatchResult {

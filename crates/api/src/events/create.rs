@@ -9,7 +9,7 @@ use whimbrel_core::EventId;
 use whimbrel_core::intake::{CLOUD_EVENTS_JSON, CloudEvent, IncomingEvent};
 
 use super::TAG;
-use super::accept::check;
+use super::accept::Gate;
 use super::claim::{claim, header_key};
 use super::wire::{CloudEventDoc, NewEvent};
 use crate::auth::Caller;
@@ -44,9 +44,10 @@ pub(crate) struct EventAccepted {
     responses(
         (status = 202, description = "Accepted", body = EventAccepted),
         (status = 409, description = "Another event came under this key", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 413, description = "The payload is larger than the contract allows", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 413, description = "The payload is larger than the contract or the tenant's own limit allows", body = ProblemBody, content_type = "application/problem+json"),
         (status = 415, description = "Neither JSON nor a CloudEvent", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 422, description = "The event cannot be accepted", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 429, description = "The key has sent as many events as its tenant may for the moment; Retry-After says when to go on", body = ProblemBody, content_type = "application/problem+json", headers(("Retry-After" = u32, description = "Seconds"))),
+        (status = 422, description = "The event cannot be accepted, or does not meet its type's schema: `errors` points at the fault", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn create_event(
@@ -56,8 +57,9 @@ pub(crate) async fn create_event(
 ) -> Answer<(StatusCode, Json<EventAccepted>)> {
     let trace = trace_of(request.headers());
     let event = incoming(&state, request).await?;
+    caller.spend(&state, 1)?;
     let now = state.clock.now();
-    let checked = check(&state, &caller, event, now)?;
+    let checked = Gate::open(&state, &caller, now).await?.check(event)?;
     let id = claim(&state, &caller, &[&checked], now).await?.pop().ok_or_else(Problem::internal)??;
     publish_events(&state, vec![checked.into_message(id, &caller, &trace)]).await?;
     Ok((StatusCode::ACCEPTED, Json(EventAccepted { id })))

@@ -1,17 +1,21 @@
-//! Events: publishing them and looking at them.
+//! Events: publishing them and looking at them, and what their types are.
 
 mod accept;
 mod batch;
 mod claim;
 mod create;
+mod erase;
 mod list;
 mod read;
+mod schemas;
 mod types;
 mod view;
 mod wire;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+
+pub(crate) use schemas::Schemas;
 
 use crate::state::ApiState;
 
@@ -22,5 +26,6 @@ pub(crate) fn routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(create::create_event, list::list_events))
         .routes(routes!(batch::create_events))
         .routes(routes!(read::get_event))
-        .routes(routes!(types::list_event_types))
+        .routes(routes!(erase::erase_payload))
+        .merge(types::routes())
 }

@@ -9,7 +9,7 @@ use whimbrel_core::EventId;
 use whimbrel_core::event::Event;
 
 use super::TAG;
-use super::view::EventView;
+use super::view::{EventView, is_erased};
 use crate::auth::Caller;
 use crate::deliveries::{DeliveryView, show};
 use crate::extract::Id;
@@ -21,9 +21,9 @@ use crate::state::ApiState;
 pub(crate) struct EventWithDeliveries {
     #[serde(flatten)]
     event: EventView,
-    /// What was published.
+    /// What was published; null when it was erased.
     #[schema(value_type = Value)]
-    data: Box<RawValue>,
+    data: Option<Box<RawValue>>,
     /// One per webhook that gets it.
     deliveries: Vec<DeliveryView>,
 }
@@ -47,18 +47,24 @@ pub(crate) async fn get_event(
     Id(id): Id<EventId>,
 ) -> Answer<Json<EventWithDeliveries>> {
     let tenant = &caller.tenant.id;
-    let event = state.store.event(tenant, id).await?.ok_or_else(|| {
-        Problem::not_found(format!("there is no event `{id}`; one accepted a moment ago may not be stored yet"))
-    })?;
+    let event = state.store.event(tenant, id).await?.ok_or_else(|| unknown(id))?;
     let deliveries = show(&state, state.store.deliveries_of_event(tenant, id).await?).await?;
     Ok(Json(EventWithDeliveries { event: EventView::new(&event), data: data_of(&event)?, deliveries }))
 }
 
-/// The publisher's data, cut out of the body that receivers get.
-fn data_of(event: &Event) -> Answer<Box<RawValue>> {
+/// The publisher's data, cut out of the body that receivers get; nothing once that is erased.
+fn data_of(event: &Event) -> Answer<Option<Box<RawValue>>> {
+    if is_erased(event) {
+        return Ok(None);
+    }
     let bytes = event.body.get(event.data_range.clone());
-    bytes.and_then(|bytes| serde_json::from_slice(bytes).ok()).ok_or_else(|| {
+    bytes.and_then(|bytes| serde_json::from_slice(bytes).ok()).map(Some).ok_or_else(|| {
         tracing::error!(event = %event.id, "a stored event's data is no JSON");
         Problem::internal()
     })
+}
+
+/// 404 for this event.
+pub(super) fn unknown(id: EventId) -> Problem {
+    Problem::not_found(format!("there is no event `{id}`; one accepted a moment ago may not be stored yet"))
 }

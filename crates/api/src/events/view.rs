@@ -22,6 +22,8 @@ pub(crate) struct EventView {
     /// When Whimbrel accepted it.
     #[schema(format = DateTime)]
     accepted_at: String,
+    /// Whether its data was erased.
+    erased: bool,
 }
 
 impl EventView {
@@ -32,6 +34,12 @@ impl EventView {
             event_type: event.event_type.to_string(),
             occurred_at: event.occurred_at.to_string(),
             accepted_at: event.id.created_at().to_string(),
+            erased: is_erased(event),
         }
     }
+}
+
+/// What was erased has an empty body, which no contract makes.
+pub(super) fn is_erased(event: &Event) -> bool {
+    event.body.is_empty()
 }

@@ -120,7 +120,7 @@ impl BatchEvent {
     /// With its own key.
     pub(super) fn into_incoming(self) -> Result<IncomingEvent, Rejection> {
         let key = self.idempotency_key.as_deref().map(IdempotencyKey::plain).transpose();
-        let key = key.map_err(|rejection| Rejection { pointer: "/idempotency_key", ..rejection })?;
+        let key = key.map_err(|rejection| Rejection { pointer: "/idempotency_key".into(), ..rejection })?;
         let event = NewEvent {
             event_type: self.event_type,
             data: self.data,

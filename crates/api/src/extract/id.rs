@@ -1,4 +1,4 @@
-//! The `{id}` of a path.
+//! What a path names: its `{id}`, or the `{type}` of an event type.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -8,7 +8,7 @@ use axum::http::request::Parts;
 
 use crate::problem::Problem;
 
-/// The path's `{id}`. A text that cannot be such an id names nothing: 404.
+/// What the path names, which is its only parameter. A text that cannot be such an id names nothing: 404.
 pub(crate) struct Id<T>(pub(crate) T);
 
 impl<S, T> FromRequestParts<S> for Id<T>
@@ -23,7 +23,7 @@ where
         let params = RawPathParams::from_request_parts(parts, state)
             .await
             .map_err(|_| Problem::not_found("the address holds bytes that are not UTF-8"))?;
-        let (_, text) = params.iter().find(|(name, _)| *name == "id").ok_or_else(Problem::internal)?;
+        let (_, text) = params.iter().next().ok_or_else(Problem::internal)?;
         text.parse().map(Self).map_err(|error: T::Err| Problem::not_found(error.to_string()))
     }
 }

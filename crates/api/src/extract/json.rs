@@ -78,7 +78,8 @@ fn pointer(path: &Path) -> String {
     })
 }
 
-fn escape(key: &str) -> String {
+/// A key as a segment of a JSON Pointer.
+pub(crate) fn escape(key: &str) -> String {
     key.replace('~', "~0").replace('/', "~1")
 }
 

@@ -6,9 +6,10 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 use utoipa::ToSchema;
 use whimbrel_core::TenantId;
-use whimbrel_core::tenant::Tenant;
+use whimbrel_core::tenant::{Tenant, TenantLimits};
 
 use super::TAG;
+use super::limits::LimitsChange;
 use super::view::{TenantView, known_contract};
 use crate::auth::Admin;
 use crate::extract::ApiJson;
@@ -29,6 +30,10 @@ pub(crate) struct CreateTenant {
     /// The wire contract that its receivers see, such as `standard`.
     #[schema(example = "standard")]
     contract: String,
+    /// What it may have and send, where that is less than its contract allows.
+    #[serde(default)]
+    #[schema(inline)]
+    limits: LimitsChange,
 }
 
 /// Make a tenant
@@ -45,14 +50,22 @@ pub(crate) struct CreateTenant {
 )]
 pub(crate) async fn create_tenant(
     State(state): State<ApiState>,
-    _: Admin,
+    admin: Admin,
     ApiJson(body): ApiJson<CreateTenant>,
 ) -> Answer<(StatusCode, Json<TenantView>)> {
     if let Some(name) = &body.name {
         text::check("/name", name, text::NAME_BYTES_MAX).map_err(|error| Problem::invalid(vec![error]))?;
     }
     let contract = known_contract(&state, &body.contract)?;
-    let tenant = Tenant { id: body.id, name: body.name, contract, created_at: state.clock.now() };
+    let tenant = Tenant {
+        id: body.id,
+        name: body.name,
+        contract: contract.name().clone(),
+        limits: body.limits.apply(TenantLimits::default(), contract).map_err(Problem::invalid)?,
+        erasing_before: None,
+        created_at: state.clock.now(),
+    };
+    admin.about(&tenant.id);
     if !state.store.create_tenant(&tenant).await? {
         return Err(Problem::conflict("tenant_exists", format!("there is a tenant `{}` already", tenant.id)));
     }

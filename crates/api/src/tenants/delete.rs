@@ -26,7 +26,12 @@ use crate::state::ApiState;
         (status = 409, description = "The tenant `default` cannot be deleted", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
-pub(crate) async fn delete_tenant(State(state): State<ApiState>, _: Admin, Id(id): Id<TenantId>) -> Answer<StatusCode> {
+pub(crate) async fn delete_tenant(
+    State(state): State<ApiState>,
+    admin: Admin,
+    Id(id): Id<TenantId>,
+) -> Answer<StatusCode> {
+    admin.about(&id);
     if id == TenantId::default() {
         let detail = "the tenant `default` always exists; delete its webhooks instead";
         return Err(Problem::conflict("default_tenant", detail));

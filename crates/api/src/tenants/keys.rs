@@ -3,69 +3,15 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
-use whimbrel_core::port::ApiKey;
 use whimbrel_core::{KeyId, TenantId};
 
 use super::TAG;
+use super::key_view::{CreateKey, KeyList, NewKeyView};
 use super::read::existing;
 use crate::auth::Admin;
 use crate::extract::{ApiJson, Id};
-use crate::key;
 use crate::problem::{Answer, Problem, ProblemBody};
 use crate::state::ApiState;
-use crate::text;
-
-/// A key to make.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct CreateKey {
-    /// What it is for.
-    #[serde(default)]
-    #[schema(max_length = 256, example = "billing service")]
-    name: String,
-}
-
-/// A key, without the key itself.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Key)]
-pub(crate) struct KeyView {
-    /// Names it, for revoking.
-    #[schema(value_type = String, example = "key_01jb3h2k9fe8yaw3cvj6s5n7qt")]
-    id: KeyId,
-    /// What it is for.
-    name: String,
-    /// When it was made.
-    #[schema(format = DateTime)]
-    created_at: String,
-}
-
-/// A new key. This is the only answer that ever shows it.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = NewKey)]
-pub(crate) struct NewKeyView {
-    /// Names it, for revoking.
-    #[schema(value_type = String, example = "key_01jb3h2k9fe8yaw3cvj6s5n7qt")]
-    id: KeyId,
-    /// What it is for.
-    name: String,
-    /// The key itself.
-    #[schema(example = "whk_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa")]
-    key: String,
-    /// When it was made.
-    #[schema(format = DateTime)]
-    created_at: String,
-}
-
-/// A tenant's keys.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct KeyList {
-    /// Oldest first.
-    keys: Vec<KeyView>,
-    /// Always null: the list has one page.
-    next_cursor: Option<String>,
-}
 
 /// Make a key for a tenant
 ///
@@ -84,20 +30,13 @@ pub(crate) struct KeyList {
 )]
 pub(crate) async fn create_key(
     State(state): State<ApiState>,
-    _: Admin,
+    admin: Admin,
     Id(tenant): Id<TenantId>,
     ApiJson(body): ApiJson<CreateKey>,
 ) -> Answer<(StatusCode, Json<NewKeyView>)> {
-    text::check("/name", &body.name, text::NAME_BYTES_MAX).map_err(|error| Problem::invalid(vec![error]))?;
+    admin.about(&tenant);
     existing(&state, &tenant).await?;
-    let secret = key::generate(state.clock.as_ref());
-    let now = state.clock.now();
-    let id = KeyId::generate(now, state.clock.random10());
-    let row = ApiKey { id, tenant: Some(tenant.clone()), name: body.name, hash: key::hash(&secret), created_at: now };
-    state.store.create_key(&row).await?;
-    tracing::info!(%tenant, key = %id, "key created");
-    let view = NewKeyView { id, name: row.name, key: secret, created_at: text::whole_seconds(now) };
-    Ok((StatusCode::CREATED, Json(view)))
+    Ok((StatusCode::CREATED, Json(body.make(&state, Some(tenant)).await?)))
 }
 
 /// List a tenant's keys
@@ -117,12 +56,12 @@ pub(crate) async fn list_keys(
     Id(tenant): Id<TenantId>,
 ) -> Answer<Json<KeyList>> {
     existing(&state, &tenant).await?;
-    let rows = state.store.keys(Some(&tenant)).await?;
-    let view = |row: ApiKey| KeyView { id: row.id, name: row.name, created_at: text::whole_seconds(row.created_at) };
-    Ok(Json(KeyList { keys: rows.into_iter().map(view).collect(), next_cursor: None }))
+    Ok(Json(KeyList::new(state.store.keys(Some(&tenant)).await?)))
 }
 
 /// Revoke a key
+///
+/// A tenant's or an admin's. The configured admin key stays.
 #[utoipa::path(
     delete,
     path = "/v1/keys/{id}",

@@ -5,8 +5,10 @@ use axum::extract::State;
 use serde::Deserialize;
 use utoipa::ToSchema;
 use whimbrel_core::TenantId;
+use whimbrel_core::tenant::{Tenant, TenantLimits};
 
 use super::TAG;
+use super::limits::LimitsChange;
 use super::read::{existing, unknown};
 use super::view::{TenantView, known_contract};
 use crate::auth::Admin;
@@ -26,6 +28,11 @@ pub(crate) struct UpdateTenant {
     name: Option<Option<String>>,
     /// Another contract, as long as the tenant has no webhook.
     contract: Option<String>,
+    /// What it may have and send; null leaves all of it to the contract.
+    #[serde(default, deserialize_with = "nullable")]
+    #[schema(value_type = Option<LimitsChange>)]
+    #[expect(clippy::option_option, reason = "absent, null and a value are three things")]
+    limits: Option<Option<LimitsChange>>,
 }
 
 /// Change a tenant
@@ -46,10 +53,11 @@ pub(crate) struct UpdateTenant {
 )]
 pub(crate) async fn update_tenant(
     State(state): State<ApiState>,
-    _: Admin,
+    admin: Admin,
     Id(id): Id<TenantId>,
     ApiJson(body): ApiJson<UpdateTenant>,
 ) -> Answer<Json<TenantView>> {
+    admin.about(&id);
     let mut tenant = existing(&state, &id).await?;
     if let Some(name) = body.name {
         let checked = text::check("/name", name.as_deref().unwrap_or_default(), text::NAME_BYTES_MAX);
@@ -57,7 +65,10 @@ pub(crate) async fn update_tenant(
         tenant.name = name;
     }
     if let Some(contract) = &body.contract {
-        tenant.contract = known_contract(&state, contract)?;
+        tenant.contract = known_contract(&state, contract)?.name().clone();
+    }
+    if let Some(limits) = body.limits {
+        tenant.limits = changed(&state, &tenant, limits)?;
     }
     let stored = state.store.update_tenant(&tenant).await?.ok_or_else(|| unknown(&id))?;
     if stored.contract != tenant.contract {
@@ -66,4 +77,10 @@ pub(crate) async fn update_tenant(
     }
     tracing::info!(tenant = %id, "tenant changed");
     Ok(Json(TenantView::new(&state, stored)))
+}
+
+fn changed(state: &ApiState, tenant: &Tenant, change: Option<LimitsChange>) -> Answer<TenantLimits> {
+    let Some(change) = change else { return Ok(TenantLimits::default()) };
+    let contract = known_contract(state, tenant.contract.as_str())?;
+    change.apply(tenant.limits, contract).map_err(Problem::invalid)
 }

@@ -4,16 +4,21 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Deserialize;
+use serde_json::Value;
 use utoipa::ToSchema;
 use whimbrel_core::EndpointId;
 use whimbrel_core::contract::Contract;
-use whimbrel_core::endpoint::{Endpoint, EndpointStatus, Health};
+use whimbrel_core::endpoint::{CustomHeaders, Endpoint, EndpointOptions, EndpointStatus, Health};
 use whimbrel_core::port::Clock;
 use whimbrel_core::secret::{Secret, SecretPair};
 
 use super::TAG;
+use super::events;
+use super::filter_doc::FilterDoc;
+use super::headers::HeaderFields;
+use super::options::RawOptions;
+use super::url;
 use super::view::WebhookView;
-use super::{events, url};
 use crate::auth::Caller;
 use crate::extract::ApiJson;
 use crate::outlet::announce;
@@ -41,6 +46,26 @@ pub(crate) struct CreateWebhook {
     /// A note.
     #[schema(max_length = 1024)]
     description: Option<String>,
+    /// Headers that its requests carry besides the contract's, by name: 32 at most, 4 KiB in all, visible ASCII.
+    /// `Authorization` is possible; what HTTP, tracing or the contract sets is not. Their values are never shown.
+    #[schema(value_type = Option<HashMap<String, String>>, example = json!({"Authorization": "Basic d2hpbWJyZWw="}))]
+    headers: Option<HeaderFields>,
+    /// One deadline from connecting to the response's status line: `1s` to the contract's. Left out, the contract says.
+    #[schema(example = "5s")]
+    timeout: Option<String>,
+    /// POSTs a second at most, per sender process.
+    #[schema(minimum = 1, maximum = 10000)]
+    rate_limit: Option<u32>,
+    /// POSTs under way at most, per sender process. Releases and replays keep to it too.
+    #[schema(minimum = 1, maximum = 1000)]
+    in_flight_max: Option<u32>,
+    /// The delays between attempts, instead of the contract's: each one that some contract of the deployment has. Empty
+    /// means one attempt only.
+    #[schema(max_items = 32, example = json!(["30s", "5m"]))]
+    retry_schedule: Option<Vec<String>>,
+    /// Which of the events of its types it gets, by their data.
+    #[schema(value_type = Option<FilterDoc>)]
+    filter: Option<Value>,
 }
 
 fn yes() -> bool {
@@ -57,7 +82,7 @@ fn yes() -> bool {
     request_body = CreateWebhook,
     responses(
         (status = 201, description = "The webhook with its secret", body = WebhookView),
-        (status = 409, description = "The tenant has as many webhooks as its contract allows", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 409, description = "The tenant has as many webhooks as it may have", body = ProblemBody, content_type = "application/problem+json"),
         (status = 422, description = "A field is invalid", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
@@ -68,9 +93,9 @@ pub(crate) async fn create_webhook(
 ) -> Answer<(StatusCode, Json<WebhookView>)> {
     let contract = caller.contract(&state)?;
     let endpoint = endpoint(&state, &caller, contract, body).map_err(Problem::invalid)?;
-    let limit = contract.limits().endpoints;
+    let limit = caller.endpoints_limit(contract);
     if !state.store.create_endpoint(&endpoint, limit).await? {
-        return Err(limit_reached(contract));
+        return Err(limit_reached(limit.unwrap_or_default()));
     }
     tracing::info!(tenant = %endpoint.tenant, endpoint = %endpoint.id, "endpoint created");
     announce(&state, &endpoint).await;
@@ -81,27 +106,23 @@ fn endpoint(
     state: &ApiState,
     caller: &Caller,
     contract: &Contract,
-    body: CreateWebhook,
+    mut body: CreateWebhook,
 ) -> Result<Endpoint, Vec<FieldError>> {
     let mut errors = Vec::new();
     if let Err(message) = url::check(&body.url, contract.https_only(), &state.settings) {
         errors.push(FieldError::new("/url", message));
     }
-    let events = events::parse(&body.events, contract).unwrap_or_else(|wrong| {
-        errors.extend(wrong);
-        Vec::new()
-    });
-    let secret = secret(contract, body.secret.as_deref(), state.clock.as_ref());
+    let events = events::parse(&body.events, contract).map_err(|wrong| errors.extend(wrong));
+    let secret = secret(contract, body.secret.as_deref(), state.clock.as_ref()).map_err(|wrong| errors.push(wrong));
     if let Some(text) = &body.description {
         errors.extend(text::check("/description", text, text::DESCRIPTION_BYTES_MAX).err());
     }
-    let secret = match secret {
-        Ok(secret) if errors.is_empty() => secret,
-        Ok(_) => return Err(errors),
-        Err(error) => {
-            errors.push(error);
-            return Err(errors);
-        }
+    let headers = chosen_headers(&mut body, contract).map_err(|wrong| errors.extend(wrong));
+    let options = chosen_options(&mut body, state, contract).map_err(|wrong| errors.extend(wrong));
+    let (Ok(events), Ok(secret), Ok(headers), Ok(options), true) =
+        (events, secret, headers, options, errors.is_empty())
+    else {
+        return Err(errors);
     };
     let now = state.clock.now();
     Ok(Endpoint {
@@ -112,12 +133,33 @@ fn endpoint(
         events,
         description: body.description,
         secrets: SecretPair::new(secret),
+        headers,
+        options,
         status: if body.active { EndpointStatus::Active } else { EndpointStatus::Disabled },
         health: Health::default(),
         version: 1,
         activated_at: None,
         created_at: now,
     })
+}
+
+fn chosen_headers(body: &mut CreateWebhook, contract: &Contract) -> Result<CustomHeaders, Vec<FieldError>> {
+    body.headers.take().unwrap_or_default().check(contract)
+}
+
+fn chosen_options(
+    body: &mut CreateWebhook,
+    state: &ApiState,
+    contract: &Contract,
+) -> Result<EndpointOptions, Vec<FieldError>> {
+    let raw = RawOptions {
+        timeout: body.timeout.take().map(Some),
+        rate_limit: body.rate_limit.take().map(Some),
+        in_flight_max: body.in_flight_max.take().map(Some),
+        retry_schedule: body.retry_schedule.take().map(Some),
+        filter: body.filter.take().map(Some),
+    };
+    Ok(raw.check(state, contract)?.apply(&EndpointOptions::default()))
 }
 
 /// The caller's own secret if its form is right, else a new one.
@@ -128,8 +170,6 @@ pub(super) fn secret(contract: &Contract, own: Option<&str>, clock: &dyn Clock) 
     }
 }
 
-fn limit_reached(contract: &Contract) -> Problem {
-    let limit = contract.limits().endpoints.unwrap_or_default();
-    let detail = format!("the contract `{}` allows {limit} webhooks per tenant; delete one first", contract.name());
-    Problem::conflict("webhook_limit", detail)
+fn limit_reached(limit: u32) -> Problem {
+    Problem::conflict("webhook_limit", format!("the tenant may have {limit} webhooks and has them; delete one first"))
 }

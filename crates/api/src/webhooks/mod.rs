@@ -1,13 +1,20 @@
 //! Webhooks: what the code calls endpoints.
 
 mod activate;
+mod change;
 mod create;
 mod delete;
 mod deliveries;
 mod events;
+mod filter_doc;
+mod headers;
 mod list;
+mod options;
 mod read;
+mod replay;
 mod rotate;
+mod signing_key;
+mod stats;
 mod test;
 mod update;
 mod url;
@@ -28,4 +35,8 @@ pub(crate) fn routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(rotate::rotate_secret))
         .routes(routes!(activate::activate_webhook))
         .routes(routes!(deliveries::list_deliveries))
+        .routes(routes!(stats::webhook_stats))
+        .routes(routes!(replay::start_replay))
+        .routes(routes!(signing_key::make_signing_key, signing_key::delete_signing_key))
+        .routes(routes!(signing_key::get_public_key))
 }

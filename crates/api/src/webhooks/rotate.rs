@@ -12,11 +12,10 @@ use whimbrel_core::port::EndpointChange;
 use whimbrel_core::secret::Rotated;
 
 use super::TAG;
+use super::change::{Changed, change};
 use super::create::secret;
-use super::read::{existing, unknown};
 use crate::auth::Caller;
 use crate::extract::{ApiJson, Id};
-use crate::outlet::announce;
 use crate::problem::{Answer, FieldError, Problem, ProblemBody};
 use crate::state::ApiState;
 
@@ -63,6 +62,7 @@ pub(crate) struct RotatedSecret {
     responses(
         (status = 200, description = "The new secret", body = RotatedSecret),
         (status = 404, description = "No such webhook", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 409, description = "Others change it all the time", body = ProblemBody, content_type = "application/problem+json"),
         (status = 422, description = "A field is invalid", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
@@ -79,20 +79,19 @@ pub(crate) async fn rotate_secret(
         Some(text) => overlap(text).map_err(|error| Problem::invalid(vec![error]))?,
         None => contract.rotation().overlap(),
     };
-    let endpoint = existing(&state, &caller.tenant.id, id).await?;
-    let Rotated { secrets, dropped_oldest } = endpoint.secrets.rotate(new, state.clock.now(), overlap);
-    let view = RotatedSecret {
-        id,
-        secret: secrets.current.expose().to_owned(),
-        previous_valid_until: secrets.previous.as_ref().map(|(_, until)| until.to_string()),
-        dropped_oldest,
+    let decide = |endpoint: &Endpoint| {
+        let Rotated { secrets, dropped_oldest } =
+            endpoint.secrets.clone().rotate(new.clone(), state.clock.now(), overlap);
+        Ok((EndpointChange { secrets: Some(secrets), ..EndpointChange::default() }, dropped_oldest))
     };
-    let change = EndpointChange { secrets: Some(secrets), ..EndpointChange::default() };
-    let changed: Endpoint =
-        state.store.update_endpoint(&caller.tenant.id, id, &change).await?.ok_or_else(|| unknown(id))?;
+    let Changed { endpoint, note: dropped_oldest, .. } = change(&state, &caller.tenant.id, id, decide).await?;
     tracing::info!(tenant = %caller.tenant.id, endpoint = %id, dropped_oldest, "secret rotated");
-    announce(&state, &changed).await;
-    Ok(Json(view))
+    Ok(Json(RotatedSecret {
+        id,
+        secret: new.expose().to_owned(),
+        previous_valid_until: endpoint.secrets.previous.as_ref().map(|(_, until)| until.to_string()),
+        dropped_oldest,
+    }))
 }
 
 fn overlap(text: &str) -> Result<Duration, FieldError> {

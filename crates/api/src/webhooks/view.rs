@@ -1,12 +1,20 @@
 //! A webhook as the API shows it.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use utoipa::ToSchema;
 use whimbrel_core::EndpointId;
 use whimbrel_core::endpoint::{Endpoint, EndpointStatus};
+use whimbrel_core::filter::Filter;
 
+use super::filter_doc::FilterDoc;
+use super::options::shown;
 use crate::state::ApiState;
 use crate::text;
+
+/// Stands for the value of a header.
+const MASK: &str = "…";
 
 /// A webhook.
 #[derive(Debug, Serialize, ToSchema)]
@@ -45,6 +53,23 @@ pub(crate) struct WebhookView {
     consecutive_failures: u32,
     /// A note by its owner.
     description: Option<String>,
+    /// The headers that its requests carry besides the contract's: their names, each with `…` for a value. Values may
+    /// be credentials and are never shown.
+    #[schema(value_type = HashMap<String, String>, example = json!({"Authorization": "…"}))]
+    headers: BTreeMap<String, &'static str>,
+    /// Its own deadline; null leaves it to the contract.
+    #[schema(example = "5s")]
+    timeout: Option<String>,
+    /// POSTs a second at most, per sender process; null means no limit.
+    rate_limit: Option<u32>,
+    /// POSTs under way at most, per sender process; null leaves it to the deployment.
+    in_flight_max: Option<u32>,
+    /// Its own delays between attempts; null leaves them to the contract.
+    #[schema(example = json!(["30s", "5m"]))]
+    retry_schedule: Option<Vec<String>>,
+    /// Which of the events of its types it gets; null means all.
+    #[schema(value_type = Option<FilterDoc>)]
+    filter: Option<Filter>,
 }
 
 /// Whether a webhook takes deliveries.
@@ -71,6 +96,7 @@ impl WebhookView {
             EndpointStatus::Suspended { reason, since } => (Status::Suspended, Some(reason.as_str()), Some(since)),
             EndpointStatus::Disabled => (Status::Disabled, None, None),
         };
+        let options = endpoint.options.clone();
         Self {
             id: endpoint.id,
             url: endpoint.url.clone(),
@@ -84,6 +110,12 @@ impl WebhookView {
             suspended_since: since.map(|since| since.to_string()),
             consecutive_failures: endpoint.health.consecutive_failures,
             description: endpoint.description.clone(),
+            headers: endpoint.headers.names().map(|name| (name.to_owned(), MASK)).collect(),
+            timeout: options.timeout.map(shown),
+            rate_limit: options.rate_limit,
+            in_flight_max: options.in_flight_max,
+            retry_schedule: options.retry_delays.map(|delays| delays.into_iter().map(shown).collect()),
+            filter: options.filter,
         }
     }
 

@@ -140,19 +140,6 @@ async fn rule_34_binary_cloud_events_are_refused() {
 }
 
 #[tokio::test]
-async fn the_catalogue_is_the_contracts() {
-    let api = Api::start().await;
-    for (contract, types, closed) in
-        [("bitbybit", 10, true), ("eightbit", 16, true), ("generic", 9, false), ("standard", 0, false)]
-    {
-        let key = api.tenant(contract, contract).await;
-        let list = api.send(Call::get("/v1/event-types").key(&key)).await.expect(200);
-        assert_eq!(list["event_types"].as_array().unwrap().len(), types, "{contract}");
-        assert_eq!(list["closed"], closed, "{contract}");
-    }
-}
-
-#[tokio::test]
 async fn stored_events_are_listed_and_shown_with_their_data() {
     let api = Api::start().await;
     let key = api.tenant("acme", "standard").await;

@@ -25,3 +25,16 @@ async fn readiness_says_which_is_away() {
     assert_eq!(api.send_ops(Call::get("/livez")).await.status, 200, "alive all the same");
     api.send(Call::get("/v1/webhooks").key(crate::support::ADMIN)).await.problem(503);
 }
+
+#[tokio::test]
+async fn clocks_that_differ_are_a_warning_and_the_process_stays_ready() {
+    let api = Api::start().await;
+    let skew = async || api.send_ops(Call::get("/readyz")).await.expect(200).get("clock_skew_ms").cloned();
+    assert_eq!(skew().await, None);
+    api.clock.advance_ms(2_000);
+    assert_eq!(skew().await, None, "two seconds are within bounds");
+    api.clock.advance_ms(1);
+    assert_eq!(skew().await, Some(2_001.into()), "the store is ahead");
+    api.own_clock.advance_ms(10_000);
+    assert_eq!(skew().await, Some((-7_999).into()));
+}

@@ -47,7 +47,11 @@ async fn unknown_missing_and_mistyped_fields_are_422_with_their_pointers() {
         ("/v1/events", json!({"type": "a.b"}), "/data"),
         ("/v1/events", json!({"type": "a.b", "data": {}, "occurred_at": "yesterday"}), "/occurred_at"),
         ("/v1/tenants", json!({"id": "No Such", "contract": "standard"}), "/id"),
-        ("/v1/tenants", json!({"id": "acme", "contract": "standard", "limits": {}}), "/limits"),
+        ("/v1/tenants", json!({"id": "acme", "contract": "standard", "limit": {}}), "/limit"),
+        ("/v1/tenants", json!({"id": "acme", "contract": "standard", "limits": {"endpoints": 1}}), "/limits/endpoints"),
+        ("/v1/tenants", json!({"id": "acme", "contract": "standard", "limits": {"webhooks": -1}}), "/limits/webhooks"),
+        ("/v1/keys", json!({"name": "x", "expires": "2027-01-01T00:00:00Z"}), "/expires"),
+        ("/v1/tenants/default/erase", json!({"until": "2026-01-01T00:00:00Z"}), "/until"),
     ];
     for (path, body, pointer) in cases {
         let problem = api.send(Call::post(path).key(ADMIN).json(&body)).await.problem(422);
@@ -75,7 +79,7 @@ async fn a_body_beyond_its_bound_is_413() {
 async fn unknown_and_malformed_query_parameters_are_400() {
     let api = Api::start().await;
     for query in ["limit=0", "limit=101", "limit=x", "cursor=x", "colour=red", "limit=1&limit=2"] {
-        for path in ["/v1/webhooks", "/v1/events"] {
+        for path in ["/v1/webhooks", "/v1/events", "/v1/audit"] {
             api.send(Call::get(&format!("{path}?{query}")).key(ADMIN)).await.problem(400);
         }
     }
@@ -93,6 +97,8 @@ async fn what_can_be_no_id_names_nothing() {
         "/v1/events/x",
         "/v1/deliveries/x",
         "/v1/tenants/No%20Such",
+        "/v1/event-types/a..b",
+        "/v1/event-types/a%20b",
     ] {
         api.send(Call::get(path).key(ADMIN)).await.problem(404);
     }

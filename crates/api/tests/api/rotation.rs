@@ -1,5 +1,8 @@
 //! Secrets in rotation (rule 30).
 
+use std::collections::HashSet;
+
+use futures::future::join_all;
 use serde_json::json;
 
 use crate::support::{Api, Call};
@@ -61,4 +64,23 @@ async fn what_cannot_be_a_secret_or_an_overlap_changes_nothing() {
         assert_eq!(problem["errors"][0]["pointer"], pointer);
     }
     assert_eq!(api.secrets(id).await, ("first_secret_".to_owned(), None));
+}
+
+#[tokio::test]
+async fn rule_30_concurrent_rotations_follow_one_another_and_none_is_lost() {
+    let api = Api::start().await;
+    let key = api.tenant("acme", "generic").await;
+    for _ in 0..8 {
+        let made = api.webhook(&key, json!({"url": "https://yourapp.com", "events": ["*"]})).await;
+        let id = made["id"].as_str().unwrap();
+        let path = format!("/v1/webhooks/{id}/rotate-secret");
+        let calls = (0..8).map(|_| api.send(Call::post(&path).key(&key).json(&json!({}))));
+        let answers: Vec<_> = join_all(calls).await.iter().map(|answer| answer.expect(200)).collect();
+        let secrets: HashSet<&str> = answers.iter().map(|answer| answer["secret"].as_str().unwrap()).collect();
+        assert_eq!(secrets.len(), 8);
+        let first = answers.iter().filter(|answer| answer["dropped_oldest"] == false).count();
+        assert_eq!(first, 1, "each but the first saw the one before it");
+        let (current, previous) = api.secrets(id).await;
+        assert!(secrets.contains(current.as_str()) && secrets.contains(previous.unwrap().as_str()));
+    }
 }

@@ -1,6 +1,7 @@
 //! The API over a fresh embedded engine, under a clock that tests move.
 
 mod call;
+mod held;
 mod routes;
 mod stream;
 
@@ -18,18 +19,18 @@ use whimbrel_core::delivery::{Delivery, DeliveryState};
 use whimbrel_core::endpoint::EndpointStatus;
 use whimbrel_core::event::{Event, TraceContext};
 use whimbrel_core::intake::{event_type, render_within};
-use whimbrel_core::judge::judge;
+use whimbrel_core::judge::{Judged, judge};
 use whimbrel_core::outcome::{self, Attempted, ErrorKind, Fate, Outcome};
 use whimbrel_core::port::{
     Clock, Decision, DeliveryChange, Facts, Fanout, Publisher, Queue, Source, Store, SystemClock,
 };
 use whimbrel_core::sealing::KeyRing;
-use whimbrel_core::tenant::Tenant;
+use whimbrel_core::tenant::{Tenant, TenantLimits};
 use whimbrel_core::{DeliveryId, EndpointId, EventId, ExecutionId, TenantId, Timestamp};
 use whimbrel_sqlite::{Engine, Options};
 
 pub(crate) use call::{Answer, Call};
-pub(crate) use routes::{every_route, template_routes};
+pub(crate) use routes::{Route, every_route, routes};
 use stream::{Notices, Stream};
 
 /// The admin key.
@@ -66,6 +67,8 @@ pub(crate) enum Reply {
 pub(crate) struct Api {
     pub(crate) state: ApiState,
     pub(crate) clock: Arc<TestClock>,
+    /// The process's own clock, as the operations port has it; the store goes by the other one.
+    pub(crate) own_clock: Arc<TestClock>,
     queue: Arc<dyn Queue>,
     router: Router,
     ops: Router,
@@ -85,6 +88,8 @@ impl Api {
             id: TenantId::default(),
             name: None,
             contract: "standard".parse().unwrap(),
+            limits: TenantLimits::default(),
+            erasing_before: None,
             created_at: clock.now(),
         };
         assert!(store.create_tenant(&tenant).await.unwrap());
@@ -96,10 +101,12 @@ impl Api {
             contracts: Arc::new(ContractSet::built_in()),
             clock: clock.clone(),
             settings: Arc::new(settings),
+            memory: Arc::default(),
         };
         let metrics = Arc::new(|| "whimbrel_test 1\n".to_owned());
-        let ops = whimbrel_api::ops_router(OpsState { store, queue: queue.clone(), metrics });
-        Self { router: whimbrel_api::router(state.clone()), state, clock, queue, ops, _dir: dir }
+        let own_clock = Arc::new(TestClock(AtomicI64::new(NOW_MS)));
+        let ops = whimbrel_api::ops_router(OpsState { store, queue: queue.clone(), clock: own_clock.clone(), metrics });
+        Self { router: whimbrel_api::router(state.clone()), state, clock, own_clock, queue, ops, _dir: dir }
     }
 
     /// The same API with another way to the queue.
@@ -122,6 +129,11 @@ impl Api {
         let made =
             self.send(Call::post(&format!("/v1/tenants/{id}/keys")).key(ADMIN).json(&json!({}))).await.expect(201);
         made["key"].as_str().unwrap().to_owned()
+    }
+
+    /// Changes a tenant.
+    pub(crate) async fn patch_tenant(&self, id: &str, body: Value) -> Value {
+        self.send(Call::new("PATCH", &format!("/v1/tenants/{id}")).key(ADMIN).json(&body)).await.expect(200)
     }
 
     pub(crate) async fn webhook(&self, key: &str, body: Value) -> Value {
@@ -207,7 +219,8 @@ impl Api {
         let last = made.attempt_row().map(|row| (row.status_code, row.error));
         let decide = |facts: &Facts| {
             let delivery = facts.deliveries[&made.delivery];
-            let verdict = judge(&delivery, &made, facts.seen[0], contract, Some(EndpointStatus::Active), now, 0.0);
+            let active = Judged { status: EndpointStatus::Active, retry_delays: None };
+            let verdict = judge(&delivery, &made, facts.seen[0], contract, Some(active), now, 0.0);
             let change =
                 DeliveryChange { delivery: verdict.delivery, attempts_added: 1, last: last.clone(), sweep_at: None };
             Decision { deliveries: vec![change], ..Decision::default() }

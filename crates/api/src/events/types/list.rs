@@ -4,17 +4,17 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
-use whimbrel_core::contract::CatalogueType;
 
 use super::TAG;
+use super::view::EventTypeView;
 use crate::auth::Caller;
 use crate::problem::Answer;
 use crate::state::ApiState;
 
-/// A contract's catalogue.
+/// A tenant's catalogue.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct EventTypeList {
-    /// In the contract's order.
+    /// The contract's in its order, then the tenant's own by name.
     event_types: Vec<EventTypeView>,
     /// Whether these are all: a closed catalogue refuses other types.
     closed: bool,
@@ -22,29 +22,16 @@ pub(crate) struct EventTypeList {
     next_cursor: Option<String>,
 }
 
-/// An event type.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = EventType)]
-pub(crate) struct EventTypeView {
-    /// Its name.
-    #[serde(rename = "type")]
-    #[schema(rename = "type", example = "user.created")]
-    name: String,
-    /// What it means.
-    description: String,
-}
-
 /// The tenant's event types
 #[utoipa::path(
     get,
     path = "/v1/event-types",
     tag = TAG,
-    responses((status = 200, description = "The catalogue of the tenant's contract", body = EventTypeList))
+    responses((status = 200, description = "The catalogue of the tenant's contract and what the tenant says of its types", body = EventTypeList))
 )]
 pub(crate) async fn list_event_types(State(state): State<ApiState>, caller: Caller) -> Answer<Json<EventTypeList>> {
     let catalogue = caller.contract(&state)?.catalogue();
-    let view =
-        |entry: &CatalogueType| EventTypeView { name: entry.name.to_string(), description: entry.description.clone() };
-    let event_types = catalogue.types.iter().map(view).collect();
+    let rows = state.store.event_types(&caller.tenant.id).await?;
+    let event_types = EventTypeView::all(catalogue, &rows);
     Ok(Json(EventTypeList { event_types, closed: catalogue.closed, next_cursor: None }))
 }
