@@ -25,6 +25,8 @@ test: tools ## Run every test against private servers, and the verifiers in othe
 	cargo build --workspace --bins
 	tests/wire/setup
 	tests/wire/selftest
+	tests/fuzz/setup
+	tests/upgrade/setup
 	cargo test --quiet --doc --workspace
 	deploy/dev/with-services cargo nextest run --workspace --profile $(NEXTEST_PROFILE)
 

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use whimbrel_core::contract::ContractSet;
-use whimbrel_core::delivery::DeliveryState;
+use whimbrel_core::delivery::{DeliveryState, SWEEP_GRACE};
 use whimbrel_core::port::{
     Acker, Consumer, DepthRow, Message, Publisher, Queue, QueueError, Received, Source, SystemClock, Tag,
 };
@@ -128,7 +128,7 @@ on_both_engines! {
         roles.start_sender(roles.queue.clone(), &stop);
         let fate = Arc::new(Fate { kills: AtomicU32::new(KILLS), published: AtomicU32::new(0), died: Notify::new() });
         let queue = Arc::new(Deadly { inner: roles.queue.clone(), fate: fate.clone() });
-        let tracker = whimbrel_tracker::Tracker { store: roles.store.clone(), queue, contracts, tiers, clock: Arc::new(SystemClock) };
+        let tracker = whimbrel_tracker::Tracker { store: roles.store.clone(), queue, contracts, tiers, clock: Arc::new(SystemClock), sweep_grace: SWEEP_GRACE };
         let living = {
             let stop = stop.clone();
             tokio::spawn(async move {

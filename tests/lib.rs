@@ -5,12 +5,23 @@
 mod harness;
 
 mod amqp;
+mod announce;
+mod backup;
 mod chains;
 mod chaos;
 mod commands;
 mod deliver;
 mod egress;
+mod fuzz;
+mod metrics;
+mod options;
+mod release;
+mod replay;
 mod retry;
+mod secrets;
 mod sender;
 mod suspend;
+mod sweep;
+mod transfer;
+mod upgrade;
 mod wire;

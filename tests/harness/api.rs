@@ -71,6 +71,20 @@ impl Api {
         self.try_publish(event_type, data).await?.with_context(|| format!("the event {event_type} was not accepted"))
     }
 
+    /// Publishes so many events of one type, in batches; gives their ids in order.
+    pub(crate) async fn publish_many(&self, event_type: &str, count: usize) -> Result<Vec<String>> {
+        let mut ids = Vec::with_capacity(count);
+        while ids.len() < count {
+            let size = (count - ids.len()).min(500);
+            let events: Vec<Value> =
+                (0..size).map(|place| json!({"type": event_type, "data": {"n": ids.len() + place}})).collect();
+            let answer = self.post("/v1/events/batch", &json!({"events": events})).await?;
+            let results = answer["results"].as_array().with_context(|| format!("no results in {answer}"))?;
+            ids.extend(results.iter().map(|result| text(result, "id")).collect::<Result<Vec<_>>>()?);
+        }
+        Ok(ids)
+    }
+
     /// Publishes; `None` when the API could not take it.
     pub(crate) async fn try_publish(&self, event_type: &str, data: &str) -> Result<Option<String>> {
         let body = format!(r#"{{"type":{},"data":{data}}}"#, json!(event_type));

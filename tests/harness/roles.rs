@@ -6,7 +6,8 @@ use anyhow::{Context, Result};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use whimbrel_core::contract::ContractSet;
-use whimbrel_core::endpoint::{Endpoint, EndpointStatus, Health};
+use whimbrel_core::delivery::SWEEP_GRACE;
+use whimbrel_core::endpoint::{CustomHeaders, Endpoint, EndpointOptions, EndpointStatus, Health};
 use whimbrel_core::id::PackId;
 use whimbrel_core::message::{PROTOBUF, id_bytes, v1};
 use whimbrel_core::port::{Clock, Message, Queue, Route, Store, SystemClock};
@@ -38,6 +39,7 @@ enum Place {
 }
 
 impl Roles {
+    /// A new, empty one.
     pub(crate) async fn open(kind: Kind, contracts: Arc<ContractSet>, tiers: Arc<Tiers>) -> Result<Self> {
         whimbrel_testkit::http::install_tls();
         match kind {
@@ -52,7 +54,11 @@ impl Roles {
                 store.migrate().await?;
                 whimbrel_rabbitmq::topology::declare(vhost.amqp_url(), &whimbrel_rabbitmq::Topology::new(&tiers))
                     .await?;
-                let options = whimbrel_rabbitmq::Options { url: vhost.amqp_url().to_owned(), role: "test".into() };
+                let options = whimbrel_rabbitmq::Options {
+                    url: vhost.amqp_url().to_owned(),
+                    role: "test".into(),
+                    name_user: false,
+                };
                 let queue = whimbrel_rabbitmq::RabbitQueue::connect(options, (*tiers).clone(), clock.clone()).await?;
                 let place = Place::Servers(Box::new((database, vhost)));
                 Ok(Self { store: Arc::new(store), queue, contracts, tiers, clock, place })
@@ -85,6 +91,8 @@ impl Roles {
             contracts: self.contracts.clone(),
             clock: self.clock.clone(),
             retention: std::time::Duration::from_hours(24),
+            sweep_grace: SWEEP_GRACE,
+            publishers: whimbrel_ingest::Publishers::Trusted,
         };
         tokio::spawn(whimbrel_ingest::run(ingest, stop.clone()));
     }
@@ -103,7 +111,7 @@ impl Roles {
             contracts: self.contracts.clone(),
             tiers: self.tiers.clone(),
             clock: self.clock.clone(),
-            egress: Arc::new(EgressPolicy { allow_http: true, allow_networks: networks }),
+            egress: Arc::new(EgressPolicy { allow_http: true, allow_networks: networks, proxy: None }),
             config: whimbrel_sender::SenderConfig { endpoint_in_flight_max: cap, ..Default::default() },
         };
         tokio::spawn(whimbrel_sender::run(sender, stop.clone()));
@@ -118,7 +126,7 @@ pub(crate) async fn subscribe(
     secrets: Option<SecretPair>,
 ) -> Result<EndpointId> {
     let clock = &*roles.clock;
-    let tenant = Tenant { id: TenantId::default(), name: None, contract: contract.parse()?, created_at: clock.now() };
+    let tenant = Tenant::new(TenantId::default(), contract.parse()?, clock.now());
     roles.store.create_tenant(&tenant).await?;
     let rules = roles.contracts.get(&tenant.contract).context("a contract")?;
     let generated = || SecretPair::new(Secret::generate(rules, &mut |bytes| clock.fill(bytes)));
@@ -130,6 +138,8 @@ pub(crate) async fn subscribe(
         events: vec!["*".parse()?],
         description: None,
         secrets: secrets.unwrap_or_else(generated),
+        headers: CustomHeaders::default(),
+        options: EndpointOptions::default(),
         status: EndpointStatus::Active,
         health: Health::default(),
         version: 1,

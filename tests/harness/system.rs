@@ -16,6 +16,8 @@ pub(crate) enum Kind {
     Distributed,
 }
 
+/// The database on a private server.
+const DATABASE: &str = "whimbrel";
 const ROLES: [&str; 4] = ["api", "ingest", "sender", "tracker"];
 const ADMIN_KEY: &str = "whk_the_scenarios_admin_key";
 const RING: &str = "k1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
@@ -24,7 +26,7 @@ const RING: &str = "k1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 pub(crate) enum Servers {
     None,
     /// A database and a vhost of its own on servers that other tests use, too.
-    Shared(#[expect(dead_code, reason = "held for its drop")] Database, Vhost),
+    Shared(Database, Vhost),
     /// Servers of its own, that may be killed.
     Private(Box<Postgres>, Box<Broker>, Vhost),
 }
@@ -43,7 +45,11 @@ pub(crate) struct System {
     pub(crate) processes: Vec<Whimbrel>,
     pub(crate) api: Api,
     pub(crate) servers: Servers,
+    urls: Urls,
 }
+
+/// The variables that name the servers; none for the embedded engine.
+type Urls = Vec<(&'static str, String)>;
 
 impl System {
     /// Starts one that may deliver to 127.0.0.1.
@@ -54,37 +60,54 @@ impl System {
     /// The same with more variables.
     pub(crate) async fn with(kind: Kind, variables: &[(&str, &str)]) -> Result<Self> {
         match kind {
-            Kind::Embedded => Self::launch(Servers::None, &[], variables).await,
-            Kind::Distributed => {
-                let database = postgres::database().await?;
-                let vhost = rabbitmq::vhost().await?;
-                let urls = [
-                    ("WHIMBREL_DATABASE_URL", database.url().to_owned()),
-                    ("WHIMBREL_AMQP_URL", vhost.amqp_url().to_owned()),
-                ];
-                Self::launch(Servers::Shared(database, vhost), &urls, variables).await
-            }
+            Kind::Embedded => Self::on_servers(Servers::None, variables).await,
+            Kind::Distributed => Self::on(postgres::database().await?, rabbitmq::vhost().await?, variables).await,
         }
+    }
+
+    /// A distributed one on this database and this vhost, which may have been used before.
+    pub(crate) async fn on(database: Database, vhost: Vhost, variables: &[(&str, &str)]) -> Result<Self> {
+        Self::on_servers(Servers::Shared(database, vhost), variables).await
+    }
+
+    /// Stops every process in order and starts them anew, with these variables instead of those of before. The
+    /// embedded engine needs a `WHIMBREL_DATA_DIR` among them, both times.
+    pub(crate) async fn again(self, variables: &[(&str, &str)]) -> Result<Self> {
+        Self::on_servers(self.stop().await?, variables).await
+    }
+
+    /// Stops every process that runs, in order; gives the servers.
+    pub(crate) async fn stop(self) -> Result<Servers> {
+        stop(self.processes).await?;
+        Ok(self.servers)
+    }
+
+    /// One on the servers of another, which was stopped.
+    pub(crate) async fn on_servers(servers: Servers, variables: &[(&str, &str)]) -> Result<Self> {
+        let urls = match &servers {
+            Servers::None => Urls::new(),
+            Servers::Shared(database, vhost) => urls(database.url(), vhost.amqp_url()),
+            Servers::Private(postgres, _, vhost) => urls(&postgres.url(DATABASE), vhost.amqp_url()),
+        };
+        Self::launch(servers, urls, variables).await
+    }
+
+    /// A command on the same servers, under the same keys.
+    pub(crate) fn command(&self, subcommand: &str) -> Builder {
+        command(subcommand, &self.urls)
     }
 
     /// A distributed one on servers of its own.
     pub(crate) async fn on_private_servers(variables: &[(&str, &str)]) -> Result<Self> {
         let (postgres, broker) = tokio::try_join!(Postgres::start(), Broker::start())?;
-        let url = postgres.create_database("whimbrel").await?;
+        postgres.create_database(DATABASE).await?;
         let vhost = broker.create_vhost().await?;
-        let urls = [("WHIMBREL_DATABASE_URL", url), ("WHIMBREL_AMQP_URL", vhost.amqp_url().to_owned())];
-        Self::launch(Servers::Private(Box::new(postgres), Box::new(broker), vhost), &urls, variables).await
+        Self::on_servers(Servers::Private(Box::new(postgres), Box::new(broker), vhost), variables).await
     }
 
-    async fn launch(servers: Servers, urls: &[(&str, String)], variables: &[(&str, &str)]) -> Result<Self> {
+    async fn launch(servers: Servers, urls: Urls, variables: &[(&str, &str)]) -> Result<Self> {
         let command = |subcommand: &str| -> Builder {
-            let base = Whimbrel::command(subcommand)
-                .env("WHIMBREL_ADMIN_KEY", ADMIN_KEY)
-                .env("WHIMBREL_SECRETS__KEYS", RING)
-                .env("WHIMBREL_EGRESS__ALLOW_HTTP", "true")
-                .env("WHIMBREL_EGRESS__ALLOW_NETWORKS", "127.0.0.0/8");
-            let base = urls.iter().fold(base, |builder, (name, value)| builder.env(name, value.clone()));
-            variables.iter().fold(base, |builder, (name, value)| builder.env(name, *value))
+            variables.iter().fold(command(subcommand, &urls), |builder, (name, value)| builder.env(name, *value))
         };
         let processes = if urls.is_empty() {
             vec![command("serve").start()?]
@@ -97,7 +120,7 @@ impl System {
             process.ready(SOON).await?;
         }
         let api = Api::new(processes[0].url(""), ADMIN_KEY);
-        Ok(Self { processes, api, servers })
+        Ok(Self { processes, api, servers, urls })
     }
 
     /// The process with this role.
@@ -108,10 +131,42 @@ impl System {
     }
 }
 
-async fn finish(command: Builder) -> Result<()> {
+/// A command with what every process of a scenario is given.
+pub(crate) fn command(subcommand: &str, urls: &[(&'static str, String)]) -> Builder {
+    let base = Whimbrel::command(subcommand)
+        .env("WHIMBREL_ADMIN_KEY", ADMIN_KEY)
+        .env("WHIMBREL_SECRETS__KEYS", RING)
+        .env("WHIMBREL_EGRESS__ALLOW_HTTP", "true")
+        .env("WHIMBREL_EGRESS__ALLOW_NETWORKS", "127.0.0.0/8");
+    urls.iter().fold(base, |builder, (name, value)| builder.env(name, value.clone()))
+}
+
+/// The variables that choose the distributed engine.
+pub(crate) fn urls(database: &str, amqp: &str) -> Urls {
+    vec![("WHIMBREL_DATABASE_URL", database.to_owned()), ("WHIMBREL_AMQP_URL", amqp.to_owned())]
+}
+
+/// Runs a command that must succeed; gives what it wrote.
+pub(crate) async fn finish(command: Builder) -> Result<Vec<String>> {
     let mut process = command.start()?;
     let status = process.exited(SOON).await?;
     ensure!(status.success(), "{status}: {}", process.lines().join("\n"));
+    Ok(process.lines())
+}
+
+/// Runs a command that must fail; gives what it wrote.
+pub(crate) async fn refused(command: Builder) -> Result<Vec<String>> {
+    let mut process = command.start()?;
+    let status = process.exited(SOON).await?;
+    ensure!(!status.success(), "it should have failed: {}", process.lines().join("\n"));
+    Ok(process.lines())
+}
+
+async fn stop(processes: Vec<Whimbrel>) -> Result<()> {
+    for mut process in processes.into_iter().filter(|process| process.pid().is_some()) {
+        let status = process.terminate(SOON).await?;
+        ensure!(status.success(), "{status}: {}", process.lines().join("\n"));
+    }
     Ok(())
 }
 

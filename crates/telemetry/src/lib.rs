@@ -1,11 +1,17 @@
 #![doc = include_str!("../README.md")]
 
+mod document;
 mod logs;
+mod metric;
 mod metrics;
+mod table;
 mod traces;
 
+pub use document::document;
 pub use logs::{LogFormat, TelemetryError};
+pub use metric::{Kind, Label, Metric, Role, Unit, Values};
 pub use metrics::Metrics;
+pub use table::{Area, TABLE, all as all_metrics};
 
 use opentelemetry_sdk::trace::SdkTracerProvider;
 

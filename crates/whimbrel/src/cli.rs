@@ -36,6 +36,11 @@ pub(crate) enum Command {
     Topology(cmd::topology::TopologyArgs),
     /// Brings the database's schema up to this version.
     Migrate,
+    // Without a doc comment here, the help shows all that the arguments' own says.
+    Prune(cmd::prune::PruneArgs),
+    Secrets(cmd::secrets::SecretsArgs),
+    Export(cmd::transfer::ExportArgs),
+    Import(cmd::transfer::ImportArgs),
     /// Prints the effective configuration, secrets masked.
     Config,
 }

@@ -40,14 +40,31 @@ pub(crate) struct Config {
     pub(crate) retention: Duration,
     /// `WHIMBREL_RETRY_SCALE`: multiplies every retry delay; for demos and tests only. Default 1.
     pub(crate) retry_scale: f64,
+    /// Who may publish for whom.
+    pub(crate) amqp: Amqp,
     /// Where connections may go.
     pub(crate) egress: Egress,
     /// Keys for secrets at rest.
     pub(crate) secrets: Secrets,
     /// How much a sender does at once.
     pub(crate) sender: Sender,
+    /// What the tracker does by the clock.
+    pub(crate) tracker: Tracker,
     /// Log lines.
     pub(crate) log: Log,
+}
+
+/// Who may publish events for whom over AMQP (rule 33).
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Amqp {
+    /// `WHIMBREL_AMQP__TENANT_FROM_USER_ID`: an upstream service publishes for the tenant only that its broker user
+    /// is named for. Default false: whoever may publish is trusted for all tenants.
+    pub(crate) tenant_from_user_id: bool,
+    /// `WHIMBREL_AMQP__TRUSTED_USERS`: broker users that may publish for all tenants all the same: those of the API
+    /// and the tracker. Default none.
+    #[serde(deserialize_with = "texts")]
+    pub(crate) trusted_users: Vec<String>,
 }
 
 /// Where connections may go.
@@ -59,6 +76,9 @@ pub(crate) struct Egress {
     /// `WHIMBREL_EGRESS__ALLOW_NETWORKS`: private networks that may be reached, as CIDRs. Default none.
     #[serde(deserialize_with = "networks")]
     pub(crate) allow_networks: Vec<IpNet>,
+    /// `WHIMBREL_EGRESS__PROXY`: an HTTP proxy that all deliveries go through, `http://user:password@host:port`. It
+    /// then resolves the names, so it must refuse private addresses itself. Default none.
+    pub(crate) proxy: Option<SecretString>,
 }
 
 /// Keys for secrets at rest.
@@ -85,6 +105,21 @@ pub(crate) struct Sender {
     /// `WHIMBREL_SENDER__GRACE`: how long POSTs may go on after the stop signal. Default `25s`.
     #[serde(with = "humantime_serde")]
     pub(crate) grace: Duration,
+}
+
+/// What the tracker does by the clock.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Tracker {
+    /// `WHIMBREL_TRACKER__SWEEP_GRACE`: how long after it is due a delivery without an outcome is published again.
+    /// Ingest needs the same value. Default `10m`.
+    #[serde(with = "humantime_serde")]
+    pub(crate) sweep_grace: Duration,
+    /// `WHIMBREL_TRACKER__WINDOW`: deliveries of one replay or release under way at once. Default 128.
+    pub(crate) window: u32,
+    /// `WHIMBREL_TRACKER__UPKEEP_INTERVAL`: between rounds of retention, partitions and usage counts. Default `1h`.
+    #[serde(with = "humantime_serde")]
+    pub(crate) upkeep_interval: Duration,
 }
 
 /// Log lines, on standard error.
@@ -120,9 +155,11 @@ impl Default for Config {
             default_contract: "standard".into(),
             retention: Duration::from_hours(30 * 24),
             retry_scale: 1.0,
+            amqp: Amqp::default(),
             egress: Egress::default(),
             secrets: Secrets::default(),
             sender: Sender::default(),
+            tracker: Tracker::default(),
             log: Log::default(),
         }
     }
@@ -134,6 +171,14 @@ impl Default for Sender {
         let whimbrel_sender::SenderConfig { endpoint_in_flight_max, grace, .. } =
             whimbrel_sender::SenderConfig::default();
         Self { live_slots, slow_slots, bulk_slots, endpoint_in_flight: endpoint_in_flight_max, grace }
+    }
+}
+
+impl Default for Tracker {
+    fn default() -> Self {
+        let whimbrel_tracker::DutyConfig { sweep_base, window, upkeep_interval, .. } =
+            whimbrel_tracker::DutyConfig::default();
+        Self { sweep_grace: sweep_base, window, upkeep_interval }
     }
 }
 
@@ -172,28 +217,46 @@ impl Config {
             slots.iter().all(|slots| (1..=100_000).contains(slots)),
             "the sender's slots must lie between 1 and 100000"
         );
+        ensure!(
+            self.tracker.sweep_grace >= Duration::from_secs(1),
+            "tracker.sweep_grace must be at least 1s, not {}",
+            humantime::format_duration(self.tracker.sweep_grace)
+        );
+        ensure!(
+            (1..=10_000).contains(&self.tracker.window),
+            "tracker.window must lie between 1 and 10000, not {}",
+            self.tracker.window
+        );
+        ensure!(
+            self.tracker.upkeep_interval >= Duration::from_secs(1),
+            "tracker.upkeep_interval must be at least 1s, not {}",
+            humantime::format_duration(self.tracker.upkeep_interval)
+        );
         Ok(())
     }
 }
 
 /// A list, or the same as one text with commas, as a variable holds it.
-fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
+fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum Form {
         List(Vec<String>),
         Text(String),
     }
-    let entries = match Form::deserialize(deserializer)? {
+    Ok(match Form::deserialize(deserializer)? {
         Form::List(entries) => entries,
         Form::Text(text) => {
             text.split(',').map(|entry| entry.trim().to_owned()).filter(|entry| !entry.is_empty()).collect()
         }
-    };
+    })
+}
+
+fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
     let parse = |entry: String| {
         entry.parse().map_err(|_| {
             serde::de::Error::custom(format!("`{entry}` in egress.allow_networks is not a network such as 10.0.0.0/8"))
         })
     };
-    entries.into_iter().map(parse).collect()
+    texts(deserializer)?.into_iter().map(parse).collect()
 }

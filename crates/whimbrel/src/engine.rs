@@ -7,7 +7,7 @@ use anyhow::Context;
 use secrecy::{ExposeSecret, SecretString};
 use tracing::info;
 use whimbrel_core::contract::ContractSet;
-use whimbrel_core::port::{Clock, Queue, Store};
+use whimbrel_core::port::{Clock, Queue, Store, SystemClock};
 use whimbrel_core::tier::Tiers;
 use whimbrel_postgres::PostgresStore;
 use whimbrel_rabbitmq::RabbitQueue;
@@ -102,7 +102,11 @@ pub(crate) async fn open(config: &Config, tiers: &Tiers, clock: &Arc<dyn Clock>)
         clock.clone(),
     )
     .await?;
-    let options = whimbrel_rabbitmq::Options { url: urls.amqp.expose_secret().to_owned(), role: "whimbrel".into() };
+    let options = whimbrel_rabbitmq::Options {
+        url: urls.amqp.expose_secret().to_owned(),
+        role: "whimbrel".into(),
+        name_user: config.amqp.tenant_from_user_id,
+    };
     let queue = RabbitQueue::connect(options, tiers.clone(), clock.clone()).await?;
     info!("distributed engine");
     let store = Arc::new(store);
@@ -129,6 +133,7 @@ pub(crate) fn api_state(
         contracts: contracts.clone(),
         clock: clock.clone(),
         settings: Arc::new(settings),
+        memory: Arc::default(),
     }
 }
 
@@ -137,6 +142,7 @@ pub(crate) fn ops_router(engine: &Engine, metrics: impl Fn() -> String + Send + 
     whimbrel_api::ops_router(whimbrel_api::OpsState {
         store: engine.store.clone(),
         queue: engine.queue.clone(),
+        clock: Arc::new(SystemClock),
         metrics: Arc::new(metrics),
     })
 }

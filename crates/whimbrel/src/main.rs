@@ -4,7 +4,9 @@ mod cli;
 mod cmd;
 mod config;
 mod engine;
+mod gauges;
 mod keys;
+mod measured;
 mod wiring;
 
 use std::process::ExitCode;
@@ -49,6 +51,10 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Contracts(args) => cmd::contracts::run(args).await,
         Command::Topology(args) => cmd::topology::run(args, load()?).await,
         Command::Migrate => cmd::migrate::run(load()?).await,
+        Command::Prune(args) => cmd::prune::run(args, load()?).await,
+        Command::Secrets(args) => cmd::secrets::run(args, load).await,
+        Command::Export(args) => cmd::transfer::export(args, load()?).await,
+        Command::Import(args) => cmd::transfer::import(args, load()?).await,
         Command::Config => {
             print!("{}", load()?);
             Ok(ExitCode::SUCCESS)

@@ -21,7 +21,9 @@ use whimbrel_telemetry::Metrics;
 
 use crate::config::Config;
 use crate::engine::{self, Engine};
+use crate::gauges::Gauges;
 use crate::keys;
+use crate::measured::{Dues, Measured};
 
 /// A part of Whimbrel that can be a process of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -38,6 +40,16 @@ pub(crate) enum Role {
 
 impl Role {
     pub(crate) const ALL: [Self; 4] = [Self::Api, Self::Ingest, Self::Sender, Self::Tracker];
+
+    /// The same as the table of metrics has it.
+    fn exporting(self) -> whimbrel_telemetry::Role {
+        match self {
+            Self::Api => whimbrel_telemetry::Role::Api,
+            Self::Ingest => whimbrel_telemetry::Role::Ingest,
+            Self::Sender => whimbrel_telemetry::Role::Sender,
+            Self::Tracker => whimbrel_telemetry::Role::Tracker,
+        }
+    }
 }
 
 /// A running process.
@@ -62,14 +74,17 @@ pub(crate) struct Running {
 pub(crate) async fn start(config: Config, roles: &[Role]) -> anyhow::Result<Running> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let contracts = Arc::new(engine::contracts(&config)?);
+    check_retention(&config, &contracts)?;
     let tiers = Arc::new(Tiers::new(contracts.distinct_delays()));
     let ops_listener = listen(config.ops_listen, "ops_listen").await?;
     let api_listener = if roles.contains(&Role::Api) { Some(listen(config.listen, "listen").await?) } else { None };
-    let engine = engine::open(&config, &tiers, &clock).await?;
+    let mut engine = engine::open(&config, &tiers, &clock).await?;
+    let dues = Arc::new(Dues::new());
+    engine.queue = Arc::new(Measured::new(engine.queue, dues.clone()));
     let stop = CancellationToken::new();
     let stop_ops = CancellationToken::new();
     let ops_addr = ops_listener.local_addr()?;
-    let ops = tokio::spawn(serve_until(ops_listener, ops_router(&engine), stop_ops.clone()));
+    let ops = tokio::spawn(serve_until(ops_listener, ops_router(&engine, roles), stop_ops.clone()));
     engine.check_schema().await?;
     prepare(&engine, &config, &contracts, &clock).await?;
     let (admin_key, new_admin_key) = admin_key(&engine, &config, &clock, roles).await?;
@@ -85,8 +100,9 @@ pub(crate) async fn start(config: Config, roles: &[Role]) -> anyhow::Result<Runn
         ops,
     };
     let parts = Parts { config, contracts, tiers, clock };
+    running.spawn_gauges(dues, &parts, roles);
     for role in roles {
-        running.spawn(*role, &parts);
+        running.spawn(*role, &parts)?;
     }
     if let Some(listener) = api_listener {
         running.spawn_api(listener, &parts);
@@ -131,7 +147,7 @@ impl Running {
         result
     }
 
-    fn spawn(&mut self, role: Role, parts: &Parts) {
+    fn spawn(&mut self, role: Role, parts: &Parts) -> anyhow::Result<()> {
         let stop = self.stop.clone();
         let (store, queue) = (self.engine.store.clone(), self.engine.queue.clone());
         let (contracts, tiers, clock) = (parts.contracts.clone(), parts.tiers.clone(), parts.clock.clone());
@@ -139,19 +155,22 @@ impl Running {
             Role::Api => {}
             Role::Ingest => {
                 let retention = parts.config.retention;
-                let ingest = whimbrel_ingest::Ingest { store, queue, contracts, clock, retention };
+                let sweep_grace = parts.config.tracker.sweep_grace;
+                let publishers = publishers(&parts.config);
+                let ingest =
+                    whimbrel_ingest::Ingest { store, queue, contracts, clock, retention, sweep_grace, publishers };
                 self.task("ingest", whimbrel_ingest::run(ingest, stop));
             }
             Role::Sender => {
-                let (config, egress) = sender(&parts.config);
+                let (config, egress) = sender(&parts.config)?;
                 let sender =
                     whimbrel_sender::Sender { store, queue, contracts, tiers, clock, egress: Arc::new(egress), config };
                 self.task("sender", whimbrel_sender::run(sender, stop));
             }
             Role::Tracker => {
-                let tracker = whimbrel_tracker::Tracker { store, queue, contracts, tiers, clock };
-                let duty =
-                    whimbrel_tracker::run_duty(tracker.clone(), whimbrel_tracker::DutyConfig::default(), stop.clone());
+                let sweep_grace = parts.config.tracker.sweep_grace;
+                let tracker = whimbrel_tracker::Tracker { store, queue, contracts, tiers, clock, sweep_grace };
+                let duty = whimbrel_tracker::run_duty(tracker.clone(), duties(&parts.config), stop.clone());
                 self.task("tracker", whimbrel_tracker::run(tracker, stop));
                 self.task("tracker's duties", async {
                     duty.await;
@@ -159,6 +178,7 @@ impl Running {
                 });
             }
         }
+        Ok(())
     }
 
     fn task<E: Into<anyhow::Error>>(
@@ -170,6 +190,16 @@ impl Running {
             .spawn(async move { task.await.map_err(|error| error.into().context(format!("the {name} cannot go on"))) });
     }
 
+    fn spawn_gauges(&mut self, dues: Arc<Dues>, parts: &Parts, roles: &[Role]) {
+        let (store, queue) = (self.engine.store.clone(), self.engine.queue.clone());
+        let gauges = Gauges { store, queue, dues, tiers: parts.tiers.clone(), roles: roles.to_vec() };
+        let stop = self.stop.clone();
+        self.tasks.spawn(async move {
+            gauges.run(stop).await;
+            Ok(())
+        });
+    }
+
     fn spawn_api(&mut self, listener: TcpListener, parts: &Parts) {
         let router =
             whimbrel_api::router(engine::api_state(&self.engine, &parts.config, &parts.contracts, &parts.clock));
@@ -178,7 +208,32 @@ impl Running {
     }
 }
 
-fn sender(config: &Config) -> (whimbrel_sender::SenderConfig, whimbrel_sender::EgressPolicy) {
+/// Whom ingest takes a publisher's word from, over AMQP.
+pub(crate) fn publishers(config: &Config) -> whimbrel_ingest::Publishers {
+    match config.amqp.tenant_from_user_id {
+        true => whimbrel_ingest::Publishers::Named { trusted: config.amqp.trusted_users.clone() },
+        false => whimbrel_ingest::Publishers::Trusted,
+    }
+}
+
+/// How the tracker's duties are paced.
+pub(crate) fn duties(config: &Config) -> whimbrel_tracker::DutyConfig {
+    whimbrel_tracker::DutyConfig {
+        sweep_base: config.tracker.sweep_grace,
+        window: config.tracker.window,
+        retention: config.retention,
+        upkeep_interval: config.tracker.upkeep_interval,
+        ..whimbrel_tracker::DutyConfig::default()
+    }
+}
+
+fn proxy(config: &Config) -> anyhow::Result<Option<url::Url>> {
+    let Some(text) = &config.egress.proxy else { return Ok(None) };
+    let url = text.expose_secret().parse::<url::Url>().ok().filter(|url| url.scheme() == "http" && url.has_host());
+    url.map(Some).context("egress.proxy is not of the form http://user:password@host:port")
+}
+
+fn sender(config: &Config) -> anyhow::Result<(whimbrel_sender::SenderConfig, whimbrel_sender::EgressPolicy)> {
     let sizes = whimbrel_sender::SenderConfig {
         slots: [config.sender.live_slots, config.sender.slow_slots, config.sender.bulk_slots],
         endpoint_in_flight_max: config.sender.endpoint_in_flight,
@@ -188,8 +243,9 @@ fn sender(config: &Config) -> (whimbrel_sender::SenderConfig, whimbrel_sender::E
     let egress = whimbrel_sender::EgressPolicy {
         allow_http: config.egress.allow_http,
         allow_networks: config.egress.allow_networks.clone(),
+        proxy: proxy(config)?,
     };
-    (sizes, egress)
+    Ok((sizes, egress))
 }
 
 async fn listen(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
@@ -212,12 +268,26 @@ async fn serve_until(listener: TcpListener, router: axum::Router, stop: Cancella
     }
 }
 
-fn ops_router(engine: &Engine) -> axum::Router {
-    let metrics = Metrics::install();
+fn ops_router(engine: &Engine, roles: &[Role]) -> axum::Router {
+    let roles: Vec<_> = roles.iter().map(|role| role.exporting()).collect();
+    let metrics = Metrics::install(&roles);
     if let Some(metrics) = metrics.clone() {
         tokio::spawn(metrics.upkeep());
     }
     engine::ops_router(engine, move || metrics.as_ref().map(Metrics::render).unwrap_or_default())
+}
+
+/// Whatever may still be attempted or repeated must still be there (rule 28).
+fn check_retention(config: &Config, contracts: &ContractSet) -> anyhow::Result<()> {
+    let longest = contracts.iter().map(|contract| contract.retry().longest()).max().unwrap_or_default();
+    let least = whimbrel_core::intake::IDEMPOTENCY_WINDOW + longest;
+    anyhow::ensure!(
+        config.retention >= least,
+        "retention is {}, but idempotency keys and the longest retry schedule need {} at least",
+        humantime::format_duration(config.retention),
+        humantime::format_duration(least)
+    );
+    Ok(())
 }
 
 /// The tenant `default` exists from the first start. Waits for a store that is away.
@@ -232,7 +302,7 @@ async fn prepare(
         contracts.get(&contract).is_some(),
         "default_contract `{contract}` is none of the loaded contracts"
     );
-    let tenant = Tenant { id: TenantId::default(), name: None, contract, created_at: clock.now() };
+    let tenant = Tenant::new(TenantId::default(), contract, clock.now());
     until_answered("the database", || engine.store.create_tenant(&tenant)).await?;
     Ok(())
 }
@@ -265,6 +335,8 @@ async fn admin_key(
         name: "first admin key".into(),
         hash: whimbrel_api::key_hash(&key),
         created_at: clock.now(),
+        expires_at: None,
+        last_used_at: None,
     };
     until_answered("the database", || engine.store.create_key(&row)).await?;
     Ok((Some(key.clone()), Some(key)))

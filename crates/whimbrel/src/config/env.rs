@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use config::Environment;
 
 /// Every key that a variable may set. A test holds it against the struct.
-pub(super) const KEYS: [&str; 21] = [
+pub(super) const KEYS: [&str; 27] = [
     "listen",
     "ops_listen",
     "data_dir",
@@ -17,14 +17,20 @@ pub(super) const KEYS: [&str; 21] = [
     "default_contract",
     "retention",
     "retry_scale",
+    "amqp.tenant_from_user_id",
+    "amqp.trusted_users",
     "egress.allow_http",
     "egress.allow_networks",
+    "egress.proxy",
     "secrets.keys",
     "sender.live_slots",
     "sender.slow_slots",
     "sender.bulk_slots",
     "sender.endpoint_in_flight",
     "sender.grace",
+    "tracker.sweep_grace",
+    "tracker.window",
+    "tracker.upkeep_interval",
     "log.level",
     "log.format",
     "config",

@@ -23,7 +23,10 @@ impl fmt::Display for Config {
         writeln!(f, "default_contract = {:?}", self.default_contract)?;
         writeln!(f, "retention = \"{}\"", humantime::format_duration(self.retention))?;
         writeln!(f, "retry_scale = {:?}", self.retry_scale)?;
+        writeln!(f, "\n[amqp]\ntenant_from_user_id = {}", self.amqp.tenant_from_user_id)?;
+        writeln!(f, "trusted_users = {:?}", self.amqp.trusted_users)?;
         writeln!(f, "\n[egress]\nallow_http = {}\nallow_networks = [{}]", self.egress.allow_http, networks.join(", "))?;
+        secret(f, "proxy", self.egress.proxy.as_ref())?;
         writeln!(f, "\n[secrets]")?;
         secret(f, "keys", self.secrets.keys.as_ref())?;
         writeln!(f, "\n[sender]\nlive_slots = {}\nslow_slots = {}", self.sender.live_slots, self.sender.slow_slots)?;
@@ -33,6 +36,9 @@ impl fmt::Display for Config {
             self.sender.bulk_slots, self.sender.endpoint_in_flight
         )?;
         writeln!(f, "grace = \"{}\"", humantime::format_duration(self.sender.grace))?;
+        writeln!(f, "\n[tracker]\nsweep_grace = \"{}\"", humantime::format_duration(self.tracker.sweep_grace))?;
+        writeln!(f, "window = {}", self.tracker.window)?;
+        writeln!(f, "upkeep_interval = \"{}\"", humantime::format_duration(self.tracker.upkeep_interval))?;
         let format = match self.log.format {
             LogFormat::Text => "text",
             LogFormat::Json => "json",

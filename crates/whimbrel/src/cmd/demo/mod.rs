@@ -91,7 +91,7 @@ fn config(folder: &Folder, retry_scale: f64) -> Config {
         ops_listen: free,
         data_dir: folder.path().to_owned(),
         retry_scale,
-        egress: Egress { allow_http: true, allow_networks: vec![loopback] },
+        egress: Egress { allow_http: true, allow_networks: vec![loopback], proxy: None },
         ..Config::default()
     }
 }

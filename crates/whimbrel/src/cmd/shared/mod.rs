@@ -6,6 +6,7 @@ mod input;
 mod paint;
 mod samples;
 mod signals;
+mod store;
 mod verifier;
 mod words;
 
@@ -15,5 +16,6 @@ pub(crate) use input::read_input;
 pub(crate) use paint::Paint;
 pub(crate) use samples::{sample, samples};
 pub(crate) use signals::interrupted;
+pub(crate) use store::{open_keyless, open_store};
 pub(crate) use verifier::{Verifier, VerifierArgs};
 pub(crate) use words::{brief, bytes, clock_time, count, elapsed};
