@@ -11,6 +11,7 @@ mod chains;
 mod chaos;
 mod commands;
 mod deliver;
+mod deploy;
 mod egress;
 mod fuzz;
 mod metrics;

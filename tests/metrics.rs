@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
 use anyhow::{Context, Result, ensure};
+use reqwest::Method;
 use serde_json::json;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
@@ -122,5 +123,44 @@ async fn every_metric_of_the_alert_rules_is_exported_by_a_loaded_system() -> Res
     for scrape in &scrapes {
         promtool(&["check", "metrics"], scrape).await?;
     }
+    Ok(())
+}
+
+/// The tier's counters as the alert compares them: due, come out, and what waits in it by the broker's own word.
+async fn tier(system: &System, tier: &str) -> Result<(u64, u64, u64)> {
+    let scrapes = scrape(system).await?;
+    let sum = |series: &str| {
+        let lines = scrapes.iter().flat_map(|scrape| scrape.lines());
+        lines.filter_map(|line| line.strip_prefix(series)?.trim().parse::<u64>().ok()).sum::<u64>()
+    };
+    let label = format!("{{tier=\"{tier}\"}}");
+    Ok((
+        sum(&format!("whimbrel_tier_due_total{label}")),
+        sum(&format!("whimbrel_tier_left_total{label}")),
+        sum(&format!("whimbrel_queue_depth{{queue=\"delay.{tier}\"}}")),
+    ))
+}
+
+/// RabbitMQ keeps what it cannot dead-letter, and shows nothing ready: what the alert asks for shows it all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stuck_tier_is_due_and_gives_nothing_back() -> Result<()> {
+    let receiver = Receiver::start().await?;
+    receiver.otherwise([Step::status(500)]);
+    // Retries after 6 seconds first.
+    let system = System::with(Kind::Distributed, &[("WHIMBREL_RETRY_SCALE", "0.2")]).await?;
+    let api = system.api.create_tenant("acme", "generic").await?;
+    api.create_webhook(&receiver.url("/"), &["*"]).await?;
+    let event = api.publish("order.created", ORDER).await?;
+    api.settled(&event, "retrying").await?;
+    let vhost = system.servers.vhost();
+    vhost.management().call(Method::DELETE, &["exchanges", vhost.name(), "whimbrel.jobs"], None).await?;
+    wait::until("the retry is due and does not come", SOON, || async {
+        let (due, left, ready) = tier(&system, "6s").await.ok()?;
+        (due == 1 && left == 0 && ready == 0).then_some(())
+    })
+    .await?;
+    // As the broker counts, it has a message, and none that is ready.
+    vhost.wait_for_depth("whimbrel.delay.6s.v1", 1, SOON).await?;
+    assert_eq!(receiver.count(), 1);
     Ok(())
 }

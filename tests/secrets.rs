@@ -99,7 +99,8 @@ on_both_engines! {
             let dump = data.path().join("dump.sql");
             postgres::dump_plain(&url, &dump).await?;
             traces.add("the database's dump", std::fs::read(&dump)?);
-            for (queue, depth) in queues {
+            // Those of the notices are their processes' own.
+            for (queue, depth) in queues.into_iter().filter(|(queue, _)| !queue.starts_with("whimbrel.notices.")) {
                 for message in vhost.peek(&queue, u32::try_from(depth)?.max(1)).await? {
                     let payload = BASE64.decode(message.payload.as_bytes()).unwrap_or_else(|_| message.payload.clone().into_bytes());
                     traces.add(format!("queue {queue}"), payload);

@@ -1,6 +1,6 @@
 // Holds custom resources against the schemas and types of the packages that carry them.
 //
-//   node --preserve-symlinks-main custom.mjs OBJECTS.json
+//   node --preserve-symlinks --preserve-symlinks-main custom.mjs OBJECTS.json
 //
 // Prints one line for each object: `ok KIND NAME`. The schemas let unknown fields pass, so the compiler has a second look
 // at each object as a literal of its type, where they are errors.

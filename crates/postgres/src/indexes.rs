@@ -38,7 +38,7 @@ async fn missing(connection: &mut PgConnection) -> Result<Vec<Missing>, Fault> {
          FROM pg_index i
          JOIN pg_class name ON name.oid = i.indexrelid AND name.relkind = 'I'
          JOIN pg_class parent ON parent.oid = i.indrelid
-         JOIN pg_inherits p ON p.inhparent = i.indrelid
+         JOIN pg_inherits p ON p.inhparent = i.indrelid AND NOT p.inhdetachpending
          JOIN pg_class child ON child.oid = p.inhrelid
          WHERE NOT i.indisvalid AND i.indrelid = ANY (ARRAY['events', 'deliveries', 'attempts']::regclass[])
            AND NOT EXISTS (SELECT 1 FROM pg_inherits part JOIN pg_index own ON own.indexrelid = part.inhrelid

@@ -37,7 +37,8 @@ pub enum OpenError {
     Url(String),
     /// The schema was made by a newer version, which says that this one may not run against it.
     #[error(
-        "the database's schema is at version {found} and needs a binary that knows version {oldest}, this one knows {known}: run a newer binary"
+        "the database's schema is at version {found} and needs a binary that knows version {oldest}, \
+         this one knows {known}: run a newer binary"
     )]
     Newer {
         /// In the database.

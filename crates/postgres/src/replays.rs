@@ -23,8 +23,8 @@ use crate::rows::{all, at, count, event_type, maybe_at, tenant_id};
 /// What [`replay`] reads.
 macro_rules! replay_columns {
     () => {
-        "id, tenant_id, endpoint_id, kind, since, until, failed_only, event_types, state, total, taken, cursor, created_at,
-         finished_at"
+        "id, tenant_id, endpoint_id, kind, since, until, failed_only, event_types, state, total, taken, cursor,
+         created_at, finished_at"
     };
 }
 use replay_columns;
@@ -54,7 +54,8 @@ impl Replays for PostgresStore {
         let rows = sqlx::query(concat!(
             "SELECT ",
             replay_columns!(),
-            " FROM replays WHERE tenant_id = $1 AND ($2::uuid IS NULL OR endpoint_id = $2) AND kind <> 'deferred' AND id < $3
+            " FROM replays
+              WHERE tenant_id = $1 AND ($2::uuid IS NULL OR endpoint_id = $2) AND kind <> 'deferred' AND id < $3
               ORDER BY id DESC LIMIT $4",
         ))
         .bind(tenant.as_str())

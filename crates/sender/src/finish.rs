@@ -8,7 +8,7 @@ use bytes::Bytes;
 use tokio::sync::{Semaphore, mpsc};
 use whimbrel_core::id::PackId;
 use whimbrel_core::message::{Job, PROTOBUF, encode_jobs, encode_outcomes};
-use whimbrel_core::outcome::Outcome;
+use whimbrel_core::outcome::{Fate, Outcome};
 use whimbrel_core::port::{Clock, Message, Publisher, QueueError, Route, insist};
 
 use crate::flight::{Flights, key};
@@ -64,7 +64,15 @@ impl Finisher {
         let mut moved = Vec::new();
         for end in &ends {
             match end {
-                End::Outcome(outcome) => outcomes.push((outcome.delivery, outcome.round, outcome.attempt)),
+                End::Outcome(outcome) => {
+                    let key = (outcome.delivery, outcome.round, outcome.attempt);
+                    match outcome.fate {
+                        Fate::Attempted(_) => outcomes.push(key),
+                        // No attempt was used, so the tracker may publish this very one again, and the job may be back
+                        // before the confirm is: it must not be taken for a copy of the one in hand.
+                        Fate::NotActive | Fate::Deferred => moved.push(self.flights.give_up(key)),
+                    }
+                }
                 End::Moved(job, _) => moved.push(self.flights.give_up(key(job))),
             }
         }

@@ -1,9 +1,10 @@
-//! The gate of each endpoint: how many POSTs it may have under way, how many it takes a second, and whether it asked
-//! for a pause (rule 17).
+//! The gate of each endpoint: how many POSTs it may have under way, how many it takes a second, whether it asked for a
+//! pause, and whether it hangs (rule 17).
 //!
 //! All of it is per process: with several senders an endpoint has as many times the places and the rate, and each
 //! sender learns of a throttling receiver by itself.
 
+mod breaker;
 mod pause;
 mod places;
 mod rate;
@@ -17,6 +18,7 @@ use tokio::time::{Instant, sleep_until};
 use whimbrel_core::EndpointId;
 use whimbrel_core::endpoint::EndpointOptions;
 
+use breaker::{Admission, Breaker};
 use pause::Pause;
 use places::Places;
 use rate::Bucket;
@@ -80,6 +82,7 @@ struct State {
     rate: Option<u32>,
     bucket: Bucket,
     pause: Pause,
+    breaker: Breaker,
 }
 
 /// Why a job may not start.
@@ -87,7 +90,7 @@ struct State {
 pub(crate) enum Refused {
     /// The endpoint has no place, or no token, within [`START_WITHIN`].
     Busy,
-    /// The receiver throttles: the gate opens after this.
+    /// The receiver throttles, or hangs: the gate opens after this.
     Closed(Duration),
 }
 
@@ -109,10 +112,19 @@ impl Gate {
         if let Some(wait) = self.closed_for() {
             return Err(Refused::Closed(wait));
         }
+        let admission = self.state().breaker.admit(Instant::now());
+        if let Admission::Wait(wait) = admission {
+            return Err(Refused::Closed(wait));
+        }
+        let probe = Probe(self, admission == Admission::Probe);
         tokio::select! {
             biased;
             () = closing => Err(Refused::Closed(self.closed_for().unwrap_or_default())),
-            entered = self.place_and_token() => entered.ok_or(Refused::Busy),
+            entered = self.place_and_token() => {
+                let mut place = entered.ok_or(Refused::Busy)?;
+                place.probe = probe.taken_over();
+                Ok(place)
+            }
         }
     }
 
@@ -120,7 +132,7 @@ impl Gate {
     async fn place_and_token(self: &Arc<Self>) -> Option<Place> {
         let give_up = Instant::now() + START_WITHIN;
         let permit = self.places.acquire(give_up).await?;
-        let place = Place { gate: self.clone(), permit: Some(permit), step: self.state().pause.step() };
+        let place = Place { gate: self.clone(), permit: Some(permit), step: self.state().pause.step(), probe: false };
         let start = self.token(give_up)?;
         // Not even for the timer's millisecond when the token is there.
         if start > Instant::now() {
@@ -141,17 +153,36 @@ impl Gate {
 
     /// How long the receiver is still to be left alone; `None` when the gate is open.
     pub(crate) fn closed_for(&self) -> Option<Duration> {
-        self.state().pause.remaining(Instant::now())
+        let (state, now) = (self.state(), Instant::now());
+        state.pause.remaining(now).max(state.breaker.remaining(now))
     }
 
     /// Whether forgetting it would let more through.
     fn holds_back(&self, now: Instant) -> bool {
         let state = self.state();
-        state.pause.remaining(now).is_some() || state.bucket.is_used(now)
+        state.pause.remaining(now).is_some() || state.breaker.remaining(now).is_some() || state.bucket.is_used(now)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A job's leave to be the one probe, as long as it waits for its place.
+struct Probe<'a>(&'a Arc<Gate>, bool);
+
+impl Probe<'_> {
+    /// The place has it now.
+    fn taken_over(mut self) -> bool {
+        std::mem::replace(&mut self.1, false)
+    }
+}
+
+impl Drop for Probe<'_> {
+    fn drop(&mut self) {
+        if self.1 {
+            self.0.state().breaker.probe_ended();
+        }
     }
 }
 
@@ -162,23 +193,46 @@ pub(crate) struct Place {
     permit: Option<OwnedSemaphorePermit>,
     /// Of the pause, when the place was taken.
     step: u64,
+    /// Whether this is the one that tells if a hanging endpoint answers again.
+    probe: bool,
 }
 
 impl Place {
     /// The answer asked for fewer requests: the gate closes, at least for `retry_after`.
     pub(crate) fn throttled(&self, retry_after: Option<Duration>) {
-        self.gate.state().pause.throttled(self.step, retry_after.unwrap_or_default(), Instant::now());
+        let mut state = self.gate.state();
+        state.breaker.answered();
+        state.pause.throttled(self.step, retry_after.unwrap_or_default(), Instant::now());
+        drop(state);
         self.gate.closing.notify_waiters();
     }
 
     /// The answer was no throttle: the gate opens, save for what a `Retry-After` asked.
     pub(crate) fn answered(&self) {
-        self.gate.state().pause.answered();
+        let mut state = self.gate.state();
+        state.breaker.answered();
+        state.pause.answered();
+    }
+
+    /// It failed without an answer, but quickly: nothing that holds up others.
+    pub(crate) fn failed(&self) {
+        self.gate.state().breaker.answered();
+    }
+
+    /// No answer within the deadline: after a few in a row the gate closes, but for probes.
+    pub(crate) fn hung(&self) {
+        let hangs = self.gate.state().breaker.hung(self.probe, Instant::now());
+        if hangs {
+            self.gate.closing.notify_waiters();
+        }
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
+        if self.probe {
+            self.gate.state().breaker.probe_ended();
+        }
         if let Some(permit) = self.permit.take() {
             self.gate.places.give_back(permit);
         }

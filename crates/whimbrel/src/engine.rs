@@ -2,12 +2,13 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use secrecy::{ExposeSecret, SecretString};
-use tracing::info;
+use tracing::{info, warn};
 use whimbrel_core::contract::ContractSet;
-use whimbrel_core::port::{Clock, Queue, Store, SystemClock};
+use whimbrel_core::port::{Clock, Queue, QueueError, Store, SystemClock};
 use whimbrel_core::tier::Tiers;
 use whimbrel_postgres::PostgresStore;
 use whimbrel_rabbitmq::RabbitQueue;
@@ -19,20 +20,32 @@ use crate::keys;
 pub(crate) struct Engine {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) queue: Arc<dyn Queue>,
-    /// The distributed store, whose schema is not this process's to change; `None` when embedded.
-    postgres: Option<Arc<PostgresStore>>,
+    /// The distributed engine's servers, whose schema and topology are not this process's to change; `None` when
+    /// embedded.
+    servers: Option<(Arc<PostgresStore>, Arc<RabbitQueue>)>,
 }
 
 impl Engine {
     pub(crate) fn is_embedded(&self) -> bool {
-        self.postgres.is_none()
+        self.servers.is_none()
     }
 
-    /// Waits for a database that is away; fails when its schema does not fit this binary.
-    pub(crate) async fn check_schema(&self) -> anyhow::Result<()> {
-        match &self.postgres {
-            Some(postgres) => Ok(postgres.check_schema().await?),
-            None => Ok(()),
+    /// Waits for servers that are away; fails when the schema does not fit this binary, or when the topology lacks
+    /// something that its contracts need, a delay's queue say (rule 26).
+    pub(crate) async fn check(&self) -> anyhow::Result<()> {
+        let Some((postgres, rabbitmq)) = &self.servers else { return Ok(()) };
+        postgres.check_schema().await?;
+        let mut said = false;
+        loop {
+            match rabbitmq.exists().await {
+                Ok(()) => return Ok(()),
+                Err(error @ QueueError::Fatal(_)) => return Err(error.into()),
+                Err(error) if !std::mem::replace(&mut said, true) => {
+                    warn!(%error, "the broker does not answer yet; waiting for it");
+                }
+                Err(_) => {}
+            }
+            tokio::time::sleep(Duration::from_millis(500)).await;
         }
     }
 }
@@ -93,7 +106,7 @@ pub(crate) async fn open(config: &Config, tiers: &Tiers, clock: &Arc<dyn Clock>)
         let options = whimbrel_sqlite::Options::default();
         let engine = whimbrel_sqlite::Engine::open(&config.data_dir, options, ring, clock.clone()).await?;
         info!(data_dir = %config.data_dir.display(), "embedded engine");
-        return Ok(Engine { store: engine.store(), queue: engine.queue(), postgres: None });
+        return Ok(Engine { store: engine.store(), queue: engine.queue(), servers: None });
     };
     let store = PostgresStore::connect(
         urls.database.expose_secret(),
@@ -110,7 +123,7 @@ pub(crate) async fn open(config: &Config, tiers: &Tiers, clock: &Arc<dyn Clock>)
     let queue = RabbitQueue::connect(options, tiers.clone(), clock.clone()).await?;
     info!("distributed engine");
     let store = Arc::new(store);
-    Ok(Engine { store: store.clone(), queue, postgres: Some(store) })
+    Ok(Engine { store: store.clone(), queue: queue.clone(), servers: Some((store, queue)) })
 }
 
 /// What the API needs of engine and configuration.

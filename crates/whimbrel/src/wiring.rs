@@ -85,7 +85,7 @@ pub(crate) async fn start(config: Config, roles: &[Role]) -> anyhow::Result<Runn
     let stop_ops = CancellationToken::new();
     let ops_addr = ops_listener.local_addr()?;
     let ops = tokio::spawn(serve_until(ops_listener, ops_router(&engine, roles), stop_ops.clone()));
-    engine.check_schema().await?;
+    engine.check().await?;
     prepare(&engine, &config, &contracts, &clock).await?;
     let (admin_key, new_admin_key) = admin_key(&engine, &config, &clock, roles).await?;
     let mut running = Running {

@@ -67,8 +67,7 @@ pub(crate) async fn retry_delivery(
 
 /// 409 for a delivery that cannot be retried as it stands, with words that fit what the API shows of it.
 pub(crate) async fn not_retryable(state: &ApiState, delivery: &Delivery) -> Answer<Problem> {
-    let endpoints = state.store.endpoints(&[delivery.endpoint]).await?;
-    let endpoint = endpoints.first().map(|endpoint| endpoint.status);
+    let endpoint = state.store.statuses(&[delivery.endpoint]).await?.get(&delivery.endpoint).copied();
     Ok(Problem::conflict("not_retryable", why_not(&delivery.state, endpoint)))
 }
 

@@ -93,9 +93,7 @@ pub(crate) async fn show(state: &ApiState, rows: Vec<DeliveryRow>) -> Answer<Vec
     let mut ids: Vec<EndpointId> = rows.iter().map(|row| row.delivery.endpoint).collect();
     ids.sort_unstable();
     ids.dedup();
-    let endpoints = if ids.is_empty() { Vec::new() } else { state.store.endpoints(&ids).await? };
-    let statuses: HashMap<EndpointId, EndpointStatus> =
-        endpoints.iter().map(|endpoint| (endpoint.id, endpoint.status)).collect();
+    let statuses = if ids.is_empty() { HashMap::new() } else { state.store.statuses(&ids).await? };
     let view = |row: DeliveryRow| {
         let status = statuses.get(&row.delivery.endpoint).copied();
         DeliveryView::new(row, status)

@@ -186,7 +186,8 @@ async fn read_endpoints(
 const SELECT_ENDPOINTS: &str = "SELECT id, tenant_id, status, suspend_reason, suspended_since, consecutive_failures,
     failing_since, activated_at, version, (options - 'filter')::text FROM endpoints WHERE id = ANY($1)";
 const LOCK_ENDPOINTS: &str = "SELECT id, tenant_id, status, suspend_reason, suspended_since, consecutive_failures,
-    failing_since, activated_at, version, (options - 'filter')::text FROM endpoints WHERE id = ANY($1) ORDER BY id FOR UPDATE";
+    failing_since, activated_at, version, (options - 'filter')::text FROM endpoints WHERE id = ANY($1)
+    ORDER BY id FOR UPDATE";
 
 async fn endpoints(
     connection: &mut PgConnection,

@@ -35,8 +35,8 @@ macro_rules! statements {
                            d.attempt, due.sweep_at"
             ),
             last: concat!(
-                "SELECT id, event_id, endpoint_id, state, reason, state_at, round, first_attempt, attempt FROM deliveries
-                 WHERE sweep_at <= $1 AND ",
+                "SELECT id, event_id, endpoint_id, state, reason, state_at, round, first_attempt, attempt
+                 FROM deliveries WHERE sweep_at <= $1 AND ",
                 $in_lane,
                 " ORDER BY sweep_at DESC, id DESC LIMIT $2"
             ),

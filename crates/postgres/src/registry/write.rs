@@ -15,8 +15,8 @@ impl PostgresStore {
         let (status, reason, since) = status_columns(endpoint.status);
         sqlx::query(
             "INSERT INTO endpoints (id, tenant_id, url, events, description, secrets, status, suspend_reason,
-                 suspended_since, consecutive_failures, failing_since, activated_at, version, created_at, headers, options,
-                 announced_version, announced_status)
+                 suspended_since, consecutive_failures, failing_since, activated_at, version, created_at, headers,
+                 options, announced_version, announced_status)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16::jsonb, $13, $7)",
         )
         .bind(endpoint.id.uuid())

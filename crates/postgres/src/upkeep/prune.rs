@@ -79,7 +79,8 @@ async fn parts(connection: &mut PgConnection) -> Result<Vec<Part>, Fault> {
                 pg_has_role(c.relowner, 'USAGE') AND pg_has_role(parent.relowner, 'USAGE')
          FROM unnest(ARRAY['attempts', 'deliveries', 'events']) WITH ORDINALITY AS t (name, place)
          JOIN pg_class parent ON parent.oid = to_regclass(t.name)
-         JOIN pg_class c ON c.relnamespace = parent.relnamespace AND c.relkind = 'r' AND c.relname ~ ('^' || t.name || '_[0-9]{8}$')
+         JOIN pg_class c ON c.relnamespace = parent.relnamespace AND c.relkind = 'r'
+              AND c.relname ~ ('^' || t.name || '_[0-9]{8}$')
          LEFT JOIN pg_inherits i ON i.inhrelid = c.oid AND i.inhparent = parent.oid
          ORDER BY 1, t.place",
     )

@@ -1,5 +1,7 @@
 //! The store's conformance suite on a real PostgreSQL, and what is PostgreSQL's own.
 
+mod forty_days;
+mod locks;
 mod place;
 mod plans;
 mod retention;

@@ -30,7 +30,8 @@ async fn with_an_old_day() -> Result<(Place, Delivery, Timestamp)> {
 async fn writer(place: &Place) -> Result<PgConnection> {
     let mut writer = PgConnection::connect(place.database.url()).await?;
     sqlx::raw_sql(
-        "BEGIN; INSERT INTO events SELECT whimbrel_first_id(clock_timestamp()), 'default', 'order.created', now(), '{}', 0, 0, '', ''",
+        "BEGIN; INSERT INTO events
+             SELECT whimbrel_first_id(clock_timestamp()), 'default', 'order.created', now(), '{}', 0, 0, '', ''",
     )
     .execute(&mut writer)
     .await?;
@@ -78,8 +79,9 @@ async fn rule_27_dropping_a_day_blocks_no_writer() -> Result<()> {
         bail!("it did not wait for the open transaction: {:?}", pruning.await);
     }
     sqlx::raw_sql(
-        "INSERT INTO events SELECT whimbrel_first_id(clock_timestamp()), 'default', 'order.paid', now(), '{}', 0, 0, '', '';
-        COMMIT",
+        "INSERT INTO events
+             SELECT whimbrel_first_id(clock_timestamp()), 'default', 'order.paid', now(), '{}', 0, 0, '', '';
+         COMMIT",
     )
     .execute(&mut writer)
     .await?;
@@ -99,13 +101,14 @@ async fn rule_27_an_interrupted_drop_is_finished_by_the_next() -> Result<()> {
     until_detaching(&place).await?;
     psql(
         place.database.url(),
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'ALTER TABLE%CONCURRENTLY'",
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+         WHERE datname = current_database() AND query LIKE 'ALTER TABLE%CONCURRENTLY'",
     )
     .await?;
     let interrupted = pruning.await?;
     ensure!(matches!(interrupted, Err(StoreError::Away(_))), "{interrupted:?}");
     writer.close().await?;
-    // The writer had only the events locked: the day's other tables are gone. One of them was detached, but not dropped.
+    // The writer had only the events locked: the day's other tables are gone. Let one be detached, but not dropped.
     let detached = format!("CREATE TABLE {} (LIKE deliveries)", old_table(&place, "deliveries").await?);
     psql(place.database.url(), &detached).await?;
     ensure!(old_tables(&place).await? == "2", "not what the case is about");

@@ -64,8 +64,8 @@ async fn migrate_to_8(url: &str) -> Result<PgConnection> {
 const OLDER_BINARY: &str = "
     INSERT INTO endpoints (id, tenant_id, url, events, description, secrets, status, suspend_reason, suspended_since,
         consecutive_failures, failing_since, activated_at, version, created_at)
-    VALUES (gen_random_uuid(), 'acme', 'https://receiver.example/', '{*}', NULL, '', 'active', NULL, NULL, 0, NULL, NULL,
-        1, now());
+    VALUES (gen_random_uuid(), 'acme', 'https://receiver.example/', '{*}', NULL, '', 'active', NULL, NULL, 0, NULL,
+        NULL, 1, now());
     INSERT INTO deliveries (id, event_id, endpoint_id, tenant_id, event_type, state, reason, state_at, round,
         first_attempt, attempt, sweep_at)
     SELECT (left(whimbrel_first_id(now())::text, 24) || right(gen_random_uuid()::text, 12))::uuid, gen_random_uuid(),
@@ -86,7 +86,6 @@ async fn the_schema_grows_under_an_older_binary() -> Result<()> {
     .await?;
     sqlx::raw_sql(OLDER_BINARY).execute(&mut older).await?;
     sqlx::raw_sql("UPDATE endpoints SET version = 7, status = 'disabled'").execute(&mut older).await?;
-    // It writes while the schema grows, and the indexes do not wait for it.
     let store = connect(&database).await?;
     store.migrate().await?;
     sqlx::raw_sql(OLDER_BINARY).execute(&mut older).await?;

@@ -6,6 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
+/// So many may wait however few the places: what a small cap lets through in the time is worth no parking, and so few
+/// hold up nobody else.
+const WAITING_MIN: usize = 64;
+
 /// Fair: whoever waits longest is next.
 pub(super) struct Places {
     free: Arc<Semaphore>,
@@ -43,13 +47,14 @@ impl Places {
         size.total = total;
     }
 
-    /// A place, now or until `give_up`; `None` when there is none, or when twice as many wait as there are places.
+    /// A place, now or until `give_up`; `None` when there is none, or when too many wait already: twice as many as
+    /// there are places, or [`WAITING_MIN`].
     pub(super) async fn acquire(&self, give_up: Instant) -> Option<OwnedSemaphorePermit> {
         if let Ok(permit) = self.free.clone().try_acquire_owned() {
             return Some(permit);
         }
         let waiting = Waiting::count(&self.waiting);
-        if waiting.before >= self.total().saturating_mul(2) {
+        if waiting.before >= self.total().saturating_mul(2).max(WAITING_MIN) {
             return None;
         }
         timeout_at(give_up, self.free.clone().acquire_owned()).await.ok()?.ok()

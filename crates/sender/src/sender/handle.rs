@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use whimbrel_core::message::Job;
-use whimbrel_core::outcome::{Attempted, Fate, Outcome, Reply};
+use whimbrel_core::outcome::{Attempted, ErrorKind, Fate, Outcome, Reply};
 use whimbrel_core::port::{Clock, Lane, Route};
 use whimbrel_core::tier::{HOPS, Tier, Tiers};
 
@@ -130,7 +130,8 @@ pub(super) fn tell(place: &Place, target: &Target, attempted: &Attempted) {
             place.throttled(*retry_after);
         }
         Reply::Response { .. } => place.answered(),
-        Reply::Error { .. } => {}
+        Reply::Error { kind: ErrorKind::Timeout, .. } => place.hung(),
+        Reply::Error { .. } => place.failed(),
     }
 }
 

@@ -17,22 +17,22 @@ use crate::{ports, wait};
 const START_TIMEOUT: Duration = Duration::from_mins(1);
 const LOG: &str = "log";
 
-/// The options of the server. The data need not survive the machine, only the server: no fsync.
-const SETTINGS: &[&str] = &[
-    "listen_addresses=127.0.0.1",
-    "unix_socket_directories=",
-    "fsync=off",
-    "max_connections=300",
-    "shared_buffers=64MB",
-    "log_min_messages=warning",
-    "max_wal_size=512MB",
-];
+/// The options of every server.
+const SETTINGS: &[&str] =
+    &["listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=300", "log_min_messages=warning"];
+
+/// The data need not survive the machine, only the server: no fsync.
+const FOR_TESTS: &[&str] = &["fsync=off", "shared_buffers=64MB", "max_wal_size=512MB"];
+
+/// As PostgreSQL comes, but for the memory of a small server: a commit is on the disk.
+const DURABLE: &[&str] = &["fsync=on", "synchronous_commit=on", "shared_buffers=256MB", "max_wal_size=1GB"];
 
 /// A private PostgreSQL server on 127.0.0.1, gone with all its data when dropped.
 pub struct Postgres {
     port: u16,
     programs: PathBuf,
     privileges: Vec<String>,
+    settings: &'static [&'static str],
     postmaster: Option<Child>,
     // After the postmaster, so that its files are removed when it has ended.
     home: Home,
@@ -44,13 +44,30 @@ impl Postgres {
     /// # Errors
     /// When PostgreSQL is not installed or does not come up; the message then ends with its log.
     pub async fn start() -> Result<Self> {
+        Self::start_with(FOR_TESTS).await
+    }
+
+    /// The same with fsync, as in production: for measurements.
+    ///
+    /// # Errors
+    /// As [`Postgres::start`].
+    pub async fn start_durable() -> Result<Self> {
+        Self::start_with(DURABLE).await
+    }
+
+    async fn start_with(settings: &'static [&'static str]) -> Result<Self> {
         let programs = find_programs()?;
         let home = Home::create("postgres")?;
         let privileges = privileges(home.path())?;
-        let mut server = Self { port: ports::free(), programs, privileges, postmaster: None, home };
+        let mut server = Self { port: ports::free(), programs, privileges, settings, postmaster: None, home };
         server.init().await?;
         server.start_again().await?;
         Ok(server)
+    }
+
+    /// The process id of the postmaster, the parent of all others, while it runs.
+    pub fn pid(&self) -> Option<i32> {
+        self.postmaster.as_ref().map(Child::pid)
     }
 
     /// `postgres://…` of `database` on this server, as its superuser. `postgres` exists from the start.
@@ -95,7 +112,7 @@ impl Postgres {
         self.stop().await;
         let mut command = self.command("postgres");
         command.arg("-D").arg(self.data()).args(["-p", &self.port.to_string()]);
-        for setting in SETTINGS {
+        for setting in SETTINGS.iter().chain(self.settings) {
             command.args(["-c", setting]);
         }
         let log = fs::File::options().create(true).append(true).open(self.home.join(LOG))?;

@@ -19,7 +19,13 @@ const START_TIMEOUT: Duration = Duration::from_mins(2);
 const LOG: &str = "output";
 
 /// Statistics and the lengths of quorum queues are refreshed this often, so that tests see them soon.
-const REFRESH_MS: u32 = 200;
+const FOR_TESTS: Refresh = Refresh(200);
+/// RabbitMQ's own default.
+const AS_SHIPPED: Refresh = Refresh(5_000);
+
+/// Milliseconds between refreshed figures.
+#[derive(Clone, Copy)]
+struct Refresh(u32);
 
 /// A private RabbitMQ node on 127.0.0.1 with the management plugin, gone with all its data when dropped.
 pub struct Broker {
@@ -47,16 +53,33 @@ impl Broker {
     /// # Errors
     /// When RabbitMQ is not installed or does not come up; the message then ends with its log.
     pub async fn start() -> Result<Self> {
+        Self::start_with(FOR_TESTS).await
+    }
+
+    /// The same with the statistics' pace of production: for measurements. Depths are then seconds old.
+    ///
+    /// # Errors
+    /// As [`Broker::start`].
+    pub async fn start_as_shipped() -> Result<Self> {
+        Self::start_with(AS_SHIPPED).await
+    }
+
+    async fn start_with(refresh: Refresh) -> Result<Self> {
         let scripts = find_scripts()?;
         let home = Home::create("rabbitmq")?;
         let ports = Ports::choose();
-        write_configuration(&home, ports)?;
+        write_configuration(&home, ports, refresh)?;
         let management = Management::new(&format!("http://127.0.0.1:{}", ports.management), "guest", "guest")?;
         let epmd = start_epmd(&home, ports.epmd)?;
         let node = format!("{}@localhost", unique("whimbrel"));
         let mut broker = Self { node, ports, scripts, management, server: None, _epmd: epmd, home };
         broker.start_again().await?;
         Ok(broker)
+    }
+
+    /// The process id of the Erlang machine, while it runs.
+    pub fn pid(&self) -> Option<i32> {
+        self.server.as_ref().map(Child::pid)
     }
 
     /// `amqp://…` of `vhost` for the administrator. `/` exists from the start.
@@ -216,18 +239,20 @@ impl Ports {
     }
 }
 
-fn write_configuration(home: &Home, ports: Ports) -> Result<()> {
+fn write_configuration(home: &Home, ports: Ports, Refresh(refresh_ms): Refresh) -> Result<()> {
     let configuration = format!(
         "management.tcp.ip = 127.0.0.1\n\
          management.tcp.port = {}\n\
-         collect_statistics_interval = {REFRESH_MS}\n\
+         collect_statistics_interval = {refresh_ms}\n\
          disk_free_limit.absolute = 50MB\n\
          log.file = false\n\
          log.console = true\n\
          log.console.level = warning\n",
         ports.management
     );
-    let advanced = format!("[{{rabbit, [{{quorum_tick_interval, {REFRESH_MS}}}]}}].\n");
+    // The second as in what is shipped under `deploy`.
+    let settings = format!("{{quorum_tick_interval, {refresh_ms}}}, {{dead_letter_worker_consumer_prefetch, 512}}");
+    let advanced = format!("[{{rabbit, [{settings}]}}].\n");
     fs::write(home.join("rabbitmq.conf"), configuration)?;
     fs::write(home.join("advanced.config"), advanced)?;
     fs::write(home.join("enabled_plugins"), "[rabbitmq_management].\n")?;

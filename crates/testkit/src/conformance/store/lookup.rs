@@ -14,6 +14,8 @@ pub async fn endpoints_are_those_that_exist(world: &World) -> Checked {
     let (other, absent) = (world.endpoint(&globex).await?, world.new_endpoint(&globex));
     let mut endpoints = world.store.endpoints(&[other.id, absent.id, one.id]).await?;
     endpoints.sort_by_key(|endpoint| endpoint.id);
+    let statuses = world.store.statuses(&[other.id, absent.id, one.id]).await?;
+    ensure!(statuses == endpoints.iter().map(|endpoint| (endpoint.id, endpoint.status)).collect(), "{statuses:?}");
     ensure!(endpoints == [one, other], "{endpoints:?}");
     ensure!(world.store.endpoints(&[]).await?.is_empty(), "endpoints of no id");
     Ok(())

@@ -44,7 +44,7 @@ pub(crate) async fn run(args: ExportArgs, config: Config) -> anyhow::Result<Exit
     let engine = engine::open(&config, &tiers, &clock)
         .await
         .context("the source cannot be opened (an export needs it for itself: stop its servers first)")?;
-    engine.check_schema().await?;
+    engine.check().await?;
     let rules = Rules { config, contracts, tiers, clock };
     let written = write(&engine, &rules, &ring, args.out.as_deref()).await;
     engine.queue.close().await;
