@@ -27,6 +27,7 @@ test: tools ## Run every test against private servers, and the verifiers in othe
 	tests/wire/selftest
 	tests/fuzz/setup
 	tests/upgrade/setup
+	tests/deploy/setup
 	cargo test --quiet --doc --workspace
 	deploy/dev/with-services cargo nextest run --workspace --profile $(NEXTEST_PROFILE)
 
@@ -45,6 +46,11 @@ chaos: tools ## Run only the scenarios that kill and cut things; SEED=n repeats 
 	cargo build --workspace --bins
 	$(if $(SEED),WHIMBREL_CHAOS_SEED=$(SEED)) deploy/dev/with-services \
 		cargo nextest run --workspace -E 'package(whimbrel-tests) & test(chaos)' --profile $(NEXTEST_PROFILE)
+
+.PHONY: bench
+bench: tools ## Measure both engines, in about 5 minutes; BENCH=quick in 1, BENCH=full with a soak; RUNS=n takes medians
+	cargo build --release --workspace --bin whimbrel --bin whimbrel-bench
+	target/release/whimbrel-bench $(if $(BENCH),--$(BENCH)) $(if $(RUNS),--runs $(RUNS)) $(BENCHFLAGS)
 
 .PHONY: up
 up: tools ## Start a PostgreSQL and a RabbitMQ for development
