@@ -210,9 +210,10 @@ impl Running {
 
 /// Whom ingest takes a publisher's word from, over AMQP.
 pub(crate) fn publishers(config: &Config) -> whimbrel_ingest::Publishers {
-    match config.amqp.tenant_from_user_id {
-        true => whimbrel_ingest::Publishers::Named { trusted: config.amqp.trusted_users.clone() },
-        false => whimbrel_ingest::Publishers::Trusted,
+    if config.amqp.tenant_from_user_id {
+        whimbrel_ingest::Publishers::Named { trusted: config.amqp.trusted_users.clone() }
+    } else {
+        whimbrel_ingest::Publishers::Trusted
     }
 }
 

@@ -84,7 +84,7 @@ async fn a_schema_that_will_not_do_is_refused_with_its_place() {
     let api = Api::start().await;
     let key = api.tenant("acme", "generic").await;
     let cases = [
-        (json!({"type": "objekt"}), "/schema/type"),
+        (json!({"type": "text"}), "/schema/type"),
         (json!({"properties": {"a": {"$ref": "https://example.com/schema.json"}}}), "/schema/properties/a/$ref"),
         (json!([1]), "/schema"),
         (json!({"description": "x".repeat(70_000)}), "/schema"),
@@ -95,8 +95,8 @@ async fn a_schema_that_will_not_do_is_refused_with_its_place() {
     }
     let problem = put(&api, &key, ORDER, json!({"description": "x".repeat(1_025)})).await.problem(422);
     assert_eq!(problem["errors"][0]["pointer"], "/description");
-    let problem = put(&api, &key, ORDER, json!({"shema": {}})).await.problem(422);
-    assert_eq!(problem["errors"][0]["pointer"], "/shema");
+    let problem = put(&api, &key, ORDER, json!({"schemata": {}})).await.problem(422);
+    assert_eq!(problem["errors"][0]["pointer"], "/schemata");
     api.send(Call::get(ORDER).key(&key)).await.problem(404);
 }
 

@@ -93,7 +93,7 @@ fn what_is_no_2020_12_schema_is_refused_at_its_place() {
     for (source, pointer) in [
         (json!(1), ""),
         (json!([]), ""),
-        (json!({"type": "strin"}), "/type"),
+        (json!({"type": "words"}), "/type"),
         (json!({"properties": {"a": {"minLength": -1}}}), "/properties/a/minLength"),
         (json!({"properties": {"a": 1}}), "/properties/a"),
         (json!({"items": [{"type": "string"}]}), "/items"),

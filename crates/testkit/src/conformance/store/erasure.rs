@@ -90,7 +90,7 @@ pub async fn an_erased_event_is_not_retried(world: &World) -> Checked {
 }
 
 /// Nor is an unknown event erased.
-pub async fn a_tenant_never_erases_anothers_event(world: &World) -> Checked {
+pub async fn a_tenant_never_erases_a_foreign_event(world: &World) -> Checked {
     let (acme, endpoint) = world.acme().await?;
     let globex = world.tenant("globex").await?;
     let delivery = world.delivery(&endpoint).await?;

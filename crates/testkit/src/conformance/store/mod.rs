@@ -205,7 +205,7 @@ macro_rules! store_conformance {
             a_manual_retry_leaves_the_replay_that_took_it,
             // replays: which there are
             replays_come_in_pages_newest_first,
-            a_tenant_never_reaches_anothers_replay,
+            a_tenant_never_reaches_a_foreign_replay,
             running_replays_come_in_pages_by_id,
             rule_08_held_deliveries_without_a_release_are_found,
             rule_17_deferred_deliveries_without_a_replay_are_found,
@@ -234,7 +234,7 @@ macro_rules! store_conformance {
             // erasure
             an_erased_event_keeps_its_rows,
             an_erased_event_is_not_retried,
-            a_tenant_never_erases_anothers_event,
+            a_tenant_never_erases_a_foreign_event,
             a_tenants_payloads_are_erased_step_by_step,
             the_later_of_two_requests_to_erase_counts,
             // audit

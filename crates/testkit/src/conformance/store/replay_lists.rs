@@ -43,7 +43,7 @@ pub async fn replays_come_in_pages_newest_first(world: &World) -> Checked {
 }
 
 /// Whoever knows another tenant's ids reads and starts nothing with them.
-pub async fn a_tenant_never_reaches_anothers_replay(world: &World) -> Checked {
+pub async fn a_tenant_never_reaches_a_foreign_replay(world: &World) -> Checked {
     let (acme, endpoint) = world.acme().await?;
     let globex = world.tenant("globex").await?;
     let release = world.release(&endpoint).await?;
