@@ -28,6 +28,7 @@ test: tools ## Run every test against private servers, and the verifiers in othe
 	tests/fuzz/setup
 	tests/upgrade/setup
 	tests/deploy/setup
+	tests/prometheus/setup
 	cargo test --quiet --doc --workspace
 	deploy/dev/with-services cargo nextest run --workspace --profile $(NEXTEST_PROFILE)
 

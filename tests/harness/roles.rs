@@ -93,6 +93,7 @@ impl Roles {
             retention: std::time::Duration::from_hours(24),
             sweep_grace: SWEEP_GRACE,
             publishers: whimbrel_ingest::Publishers::Trusted,
+            tenant_budget: 1_000,
         };
         tokio::spawn(whimbrel_ingest::run(ingest, stop.clone()));
     }

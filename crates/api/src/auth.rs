@@ -16,7 +16,7 @@ use crate::audit::Slip;
 use crate::problem::{Answer, Problem};
 use crate::state::ApiState;
 use crate::tenants::limits;
-use crate::{key, last_use};
+use crate::{key, known, last_use};
 
 /// Names the tenant that an admin key acts for; `default` when absent.
 const TENANT_HEADER: &str = "whimbrel-tenant";
@@ -142,8 +142,7 @@ impl FromRequestParts<ApiState> for Caller {
         let slip = Slip::of(parts);
         let (actor, scope) = identify(&parts.headers, state).await?;
         let id = acted_for(scope, named_tenant(&parts.headers)?)?;
-        let heads = state.store.tenant_heads(std::slice::from_ref(&id)).await?;
-        let tenant = heads.into_iter().next().ok_or_else(|| {
+        let tenant = known::tenant(state, &id).await?.ok_or_else(|| {
             Problem::not_found(format!("there is no tenant `{id}`; an admin key makes one with POST /v1/tenants"))
         })?;
         slip.by(actor);
@@ -169,7 +168,7 @@ async fn identify(headers: &HeaderMap, state: &ApiState) -> Answer<(Actor, Scope
     if state.settings.admin_key_hash.is_some_and(|admin| key::same(&hash, &admin)) {
         return Ok((Actor::Configured, Scope::Admin));
     }
-    let Some(key) = state.store.key_by_hash(&hash).await? else {
+    let Some(key) = known::key(state, &hash).await? else {
         return Err(Problem::unauthorized(Some("invalid_token"), "this API key is unknown or was revoked"));
     };
     check_expiry(&key, state.clock.now())?;

@@ -7,6 +7,7 @@ mod deliveries;
 mod events;
 mod extract;
 mod key;
+mod known;
 mod last_use;
 mod limit;
 mod openapi;

@@ -11,6 +11,7 @@ use whimbrel_core::port::{Clock, Publisher, Store};
 
 use crate::events::Schemas;
 use crate::key;
+use crate::known::Known;
 use crate::last_use::LastUses;
 use crate::limit::Rates;
 
@@ -34,6 +35,8 @@ pub struct ApiState {
 /// What a process remembers between requests, within bounds: nothing that it could not do without.
 #[derive(Default)]
 pub struct Memory {
+    /// Keys and tenants.
+    pub(crate) known: Known,
     /// How much each key may send for the moment.
     pub(crate) rates: Rates,
     /// Which keys' uses are noted already.

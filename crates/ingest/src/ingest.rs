@@ -9,7 +9,7 @@ use whimbrel_core::TenantId;
 use whimbrel_core::contract::ContractSet;
 use whimbrel_core::event::Event;
 use whimbrel_core::id::PackId;
-use whimbrel_core::message::{PROTOBUF, encode_jobs};
+use whimbrel_core::message::{Job, PROTOBUF, encode_jobs};
 use whimbrel_core::port::{
     Accepted, Acker, Clock, Fanout, Lane, Message, Publisher, Queue, QueueError, Received, Route, Source, Store,
     StoreError, insist,
@@ -17,6 +17,7 @@ use whimbrel_core::port::{
 use whimbrel_core::problem::Rejection;
 
 use crate::admit::{check, claim};
+use crate::budget::Budget;
 use crate::directory::{Directory, Tenants};
 use crate::fanout::{fanout, jobs};
 use crate::publishers::Publishers;
@@ -47,6 +48,14 @@ pub struct Ingest {
     pub sweep_grace: Duration,
     /// Who may publish for whom.
     pub publishers: Publishers,
+    /// Deliveries a second that a tenant may have in the live lane while others publish, too (rule 35).
+    pub tenant_budget: u32,
+}
+
+/// What the loop keeps from batch to batch.
+struct Memory {
+    directory: Directory,
+    budget: Budget,
 }
 
 /// A batch between its receipt and its ack.
@@ -60,14 +69,14 @@ pub async fn run(ingest: Ingest, stop: CancellationToken) -> Result<(), QueueErr
     let mut consumer = ingest.queue.consume(Source::Events, PREFETCH).await?;
     let acker = consumer.acker();
     let publisher = ingest.queue.publisher();
-    let mut directory = Directory::default();
+    let mut memory = Memory { directory: Directory::default(), budget: Budget::new(ingest.tenant_budget) };
     loop {
         let received = tokio::select! {
             () = stop.cancelled() => return Ok(()),
             received = consumer.receive(BATCH_MAX) => received,
         };
         let handled = match received {
-            Ok(received) => ingest.batch(&*publisher, &*acker, &mut directory, received, &stop).await,
+            Ok(received) => ingest.batch(&*publisher, &*acker, &mut memory, received, &stop).await,
             Err(error) => Err(error),
         };
         match handled {
@@ -90,20 +99,21 @@ impl Ingest {
         &self,
         publisher: &dyn Publisher,
         acker: &dyn Acker,
-        directory: &mut Directory,
+        memory: &mut Memory,
         received: Vec<Received>,
         stop: &CancellationToken,
     ) -> Result<(), QueueError> {
         let Some(last) = received.last().map(|message| message.tag) else { return Ok(()) };
         let incoming = received.iter().map(|message| self.publishers.admit(message, read(message)?)).collect();
         let batch = Batch { received, incoming };
-        let Some((tenants, candidates)) = self.admit(directory, &batch, stop).await else { return Ok(()) };
+        let Some((tenants, candidates)) = self.admit(&mut memory.directory, &batch, stop).await else { return Ok(()) };
         let (fanouts, places, mut rejected) = self.sort(&batch, candidates, &tenants);
         let mut start = 0;
         for chunk in chunks(&fanouts) {
             let Some(accepted) = self.accept(chunk, stop).await else { return Ok(()) };
             let again = places[start..].iter().map(|place| batch.received[*place].redeliveries > 0);
-            self.publish(publisher, chunk.iter().zip(&accepted).zip(again), &tenants, stop).await?;
+            let jobs = self.jobs(chunk.iter().zip(&accepted).zip(again), &tenants, &mut memory.budget);
+            self.publish(publisher, jobs, stop).await?;
             let refused = accepted
                 .into_iter()
                 .zip(&places[start..])
@@ -229,34 +239,46 @@ impl Ingest {
     async fn publish(
         &self,
         publisher: &dyn Publisher,
-        chunk: impl Iterator<Item = ((&Fanout, &Result<Accepted, Rejection>), bool)>,
-        tenants: &Tenants,
+        lanes: [(Lane, Vec<Job>); 2],
         stop: &CancellationToken,
     ) -> Result<(), QueueError> {
         if *publisher.blocked().borrow() {
             warn!("the broker is blocked; first attempts are left to the sweep");
             return Ok(());
         }
-        let mut all = Vec::new();
+        let now = self.clock.now();
+        let packs = lanes.iter().flat_map(|(lane, jobs)| encode_jobs(jobs).into_iter().map(|payload| (*lane, payload)));
+        let message = |(lane, payload)| Message {
+            route: Route::Jobs(lane),
+            id: PackId::generate(now, self.clock.random10()),
+            content_type: PROTOBUF.into(),
+            payload,
+        };
+        insist(publisher, packs.map(message).collect(), stop.cancelled()).await
+    }
+
+    /// The first attempts, by lane.
+    fn jobs<'a>(
+        &self,
+        chunk: impl Iterator<Item = ((&'a Fanout, &'a Result<Accepted, Rejection>), bool)>,
+        tenants: &'a Tenants,
+        budget: &mut Budget,
+    ) -> [(Lane, Vec<Job>); 2] {
+        let now = self.clock.now();
+        let (mut live, mut bulk) = (Vec::new(), Vec::new());
         for ((fanout, accepted), again) in chunk {
             // A repeat by its publisher (rule 6) has an earlier message, which sees to the jobs until they are
             // confirmed. Only a message that comes again may have died half-way.
             let accepted = accepted.as_ref().ok().filter(|accepted| !accepted.repeated || again);
             if let (Some(accepted), Some((head, known))) = (accepted, tenants.get(&fanout.event.tenant)) {
-                all.extend(jobs(fanout, accepted, &head.contract, &known.subscribers));
+                let lane = match budget.lane(&fanout.event.tenant, accepted.pending.len(), now) {
+                    Lane::Live => &mut live,
+                    Lane::Slow | Lane::Bulk => &mut bulk,
+                };
+                lane.extend(jobs(fanout, accepted, &head.contract, &known.subscribers));
             }
         }
-        let now = self.clock.now();
-        let messages: Vec<Message> = encode_jobs(&all)
-            .into_iter()
-            .map(|payload| Message {
-                route: Route::Jobs(Lane::Live),
-                id: PackId::generate(now, self.clock.random10()),
-                content_type: PROTOBUF.into(),
-                payload,
-            })
-            .collect();
-        insist(publisher, messages, stop.cancelled()).await
+        [(Lane::Live, live), (Lane::Bulk, bulk)]
     }
 }
 

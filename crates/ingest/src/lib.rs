@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod admit;
+mod budget;
 mod directory;
 mod fanout;
 mod ingest;

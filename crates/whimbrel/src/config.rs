@@ -46,6 +46,8 @@ pub(crate) struct Config {
     pub(crate) egress: Egress,
     /// Keys for secrets at rest.
     pub(crate) secrets: Secrets,
+    /// How events are fanned out.
+    pub(crate) ingest: Ingest,
     /// How much a sender does at once.
     pub(crate) sender: Sender,
     /// What the tracker does by the clock.
@@ -88,6 +90,15 @@ pub(crate) struct Secrets {
     /// `WHIMBREL_SECRETS__KEYS`: `ID:KEY` entries with 32 bytes as base64 or hex; the first seals, all
     /// open. The embedded engine makes one in its folder when none is set; the distributed one refuses.
     pub(crate) keys: Option<SecretString>,
+}
+
+/// How events are fanned out.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Ingest {
+    /// `WHIMBREL_INGEST__TENANT_BUDGET`: first attempts a second that a tenant may have in the live lane, per ingest
+    /// process, while other tenants publish, too; what is over goes to the bulk lane. Default 1000.
+    pub(crate) tenant_budget: u32,
 }
 
 /// How much a sender does at once, per process.
@@ -158,6 +169,7 @@ impl Default for Config {
             amqp: Amqp::default(),
             egress: Egress::default(),
             secrets: Secrets::default(),
+            ingest: Ingest::default(),
             sender: Sender::default(),
             tracker: Tracker::default(),
             log: Log::default(),
@@ -171,6 +183,12 @@ impl Default for Sender {
         let whimbrel_sender::SenderConfig { endpoint_in_flight_max, grace, .. } =
             whimbrel_sender::SenderConfig::default();
         Self { live_slots, slow_slots, bulk_slots, endpoint_in_flight: endpoint_in_flight_max, grace }
+    }
+}
+
+impl Default for Ingest {
+    fn default() -> Self {
+        Self { tenant_budget: 1_000 }
     }
 }
 
@@ -217,6 +235,7 @@ impl Config {
             slots.iter().all(|slots| (1..=100_000).contains(slots)),
             "the sender's slots must lie between 1 and 100000"
         );
+        ensure!(self.ingest.tenant_budget > 0, "ingest.tenant_budget must be at least 1");
         ensure!(
             self.tracker.sweep_grace >= Duration::from_secs(1),
             "tracker.sweep_grace must be at least 1s, not {}",

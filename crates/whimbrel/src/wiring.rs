@@ -157,8 +157,17 @@ impl Running {
                 let retention = parts.config.retention;
                 let sweep_grace = parts.config.tracker.sweep_grace;
                 let publishers = publishers(&parts.config);
-                let ingest =
-                    whimbrel_ingest::Ingest { store, queue, contracts, clock, retention, sweep_grace, publishers };
+                let tenant_budget = parts.config.ingest.tenant_budget;
+                let ingest = whimbrel_ingest::Ingest {
+                    store,
+                    queue,
+                    contracts,
+                    clock,
+                    retention,
+                    sweep_grace,
+                    publishers,
+                    tenant_budget,
+                };
                 self.task("ingest", whimbrel_ingest::run(ingest, stop));
             }
             Role::Sender => {

@@ -33,6 +33,8 @@ pub(crate) async fn record(
     let asked = Asked::of(&request, &route);
     let work = async move {
         let response = next.run(request).await;
+        // Also after a failure: it may have come after the change.
+        state.memory.known.forget();
         if response.status().is_success() {
             asked.store(&state, &slip, response.status().as_u16()).await;
         }

@@ -1,9 +1,10 @@
 //! Forty days of traffic in a minute or two: with retention the tables stop growing, and dropping a day holds up nobody.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use whimbrel_core::endpoint::Endpoint;
 use whimbrel_core::port::Upkeep as _;

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use config::Environment;
 
 /// Every key that a variable may set. A test holds it against the struct.
-pub(super) const KEYS: [&str; 27] = [
+pub(super) const KEYS: [&str; 28] = [
     "listen",
     "ops_listen",
     "data_dir",
@@ -23,6 +23,7 @@ pub(super) const KEYS: [&str; 27] = [
     "egress.allow_networks",
     "egress.proxy",
     "secrets.keys",
+    "ingest.tenant_budget",
     "sender.live_slots",
     "sender.slow_slots",
     "sender.bulk_slots",

@@ -29,6 +29,7 @@ impl fmt::Display for Config {
         secret(f, "proxy", self.egress.proxy.as_ref())?;
         writeln!(f, "\n[secrets]")?;
         secret(f, "keys", self.secrets.keys.as_ref())?;
+        writeln!(f, "\n[ingest]\ntenant_budget = {}", self.ingest.tenant_budget)?;
         writeln!(f, "\n[sender]\nlive_slots = {}\nslow_slots = {}", self.sender.live_slots, self.sender.slow_slots)?;
         writeln!(
             f,

@@ -44,6 +44,7 @@ impl Rules {
             retention: self.config.retention,
             sweep_grace: self.config.tracker.sweep_grace,
             publishers: wiring::publishers(&self.config),
+            tenant_budget: self.config.ingest.tenant_budget,
         }
     }
 
