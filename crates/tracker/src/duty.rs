@@ -4,6 +4,7 @@
 //! repeated messages.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -11,8 +12,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 use uuid::Uuid;
 use whimbrel_core::delivery::{Delivery, DeliveryState, SWEEP_GRACE};
-use whimbrel_core::port::{Lane, Publisher, QueueError, insist};
+use whimbrel_core::port::{Lane, Parking, Publisher, QueueError, insist};
 
+use crate::parking::Redrive;
 use crate::publish::{Ready, job_messages};
 use crate::settle::Tracker;
 use crate::sweep::Sweep;
@@ -37,10 +39,12 @@ pub struct DutyConfig {
     pub window: u32,
     /// How long the log is kept.
     pub retention: Duration,
-    /// Between looks for what no replay takes.
-    pub forgotten_interval: Duration,
+    /// Between looks for what in health is not there: overdue deliveries, what no replay takes, payloads to erase.
+    pub rare_interval: Duration,
     /// Between rounds of retention, partitions and usage counts.
     pub upkeep_interval: Duration,
+    /// Between looks at what was parked for having come too often.
+    pub parking_interval: Duration,
 }
 
 impl Default for DutyConfig {
@@ -51,17 +55,18 @@ impl Default for DutyConfig {
             sweep_base: SWEEP_GRACE,
             window: 128,
             retention: Duration::from_hours(30 * 24),
-            forgotten_interval: Duration::from_secs(5),
+            rare_interval: Duration::from_secs(5),
             upkeep_interval: Duration::from_hours(1),
+            parking_interval: Duration::from_secs(30),
         }
     }
 }
 
 /// Runs until `stop` is cancelled. A store or queue that is away is tried again at the next look.
-pub async fn run_duty(tracker: Tracker, config: DutyConfig, stop: CancellationToken) {
+pub async fn run_duty(tracker: Tracker, parking: Arc<dyn Parking>, config: DutyConfig, stop: CancellationToken) {
     let publisher = tracker.queue.publisher();
     let holder = *uuid::Builder::from_random_bytes(random16(&tracker)).as_uuid();
-    let mut duties = Duties::new(&tracker, config, holder);
+    let mut duties = Duties::new(&tracker, parking, config, holder);
     let mut pause = config.interval;
     loop {
         tokio::select! {
@@ -105,20 +110,27 @@ struct Duties<'a> {
     config: DutyConfig,
     holder: Uuid,
     lease_until: Option<Instant>,
-    forgotten: Due,
+    rare: Due,
+    /// Whether one of the rare duties is in the middle of something.
+    rare_busy: bool,
     upkeep: Due,
+    parking: Due,
+    redrive: Redrive,
     sweep: Sweep,
 }
 
 impl<'a> Duties<'a> {
-    fn new(tracker: &'a Tracker, config: DutyConfig, holder: Uuid) -> Self {
+    fn new(tracker: &'a Tracker, parking: Arc<dyn Parking>, config: DutyConfig, holder: Uuid) -> Self {
         Self {
             tracker,
             config,
             holder,
             lease_until: None,
-            forgotten: Due::every(config.forgotten_interval),
+            rare: Due::every(config.rare_interval),
+            rare_busy: false,
             upkeep: Due::every(config.upkeep_interval),
+            parking: Due::every(config.parking_interval),
+            redrive: Redrive::new(parking),
             sweep: Sweep::default(),
         }
     }
@@ -127,21 +139,28 @@ impl<'a> Duties<'a> {
     async fn round(&mut self, publisher: &dyn Publisher, stop: &CancellationToken) -> Result<bool, DutyError> {
         if !self.hold_lease().await? {
             self.sweep = Sweep::default();
+            self.redrive.forget();
             return Ok(false);
         }
         let (tracker, config) = (self.tracker, &self.config);
         tracker.publish_waiting(publisher, config, stop).await?;
         tracker.announce(publisher, stop).await?;
-        if self.forgotten.is_due() {
+        let busy = tracker.advance_replays(publisher, config, stop).await?;
+        let rare = self.rare.is_due();
+        if rare {
             tracker.find_forgotten().await?;
         }
-        let mut busy = tracker.advance_replays(publisher, config, stop).await?;
-        busy |= tracker.sweep(&mut self.sweep, publisher, config, stop).await?;
-        busy |= tracker.erase().await?;
+        if rare || self.rare_busy {
+            let sweeping = tracker.sweep(&mut self.sweep, publisher, config, stop).await?;
+            self.rare_busy = tracker.erase().await? || sweeping;
+        }
         if self.upkeep.is_due() {
             tracker.keep_up(config, stop).await?;
         }
-        Ok(busy)
+        if self.parking.is_due() {
+            tracker.redrive(&mut self.redrive).await;
+        }
+        Ok(busy || self.rare_busy)
     }
 
     /// Renews the lease when half of it is over.
@@ -211,7 +230,7 @@ impl Tracker {
                 // A job with a time is compared with the store before it is sent (rule 4).
                 _ => Some(now),
             };
-            Ready { lane: lane(&what.delivery), at, jitter: Duration::ZERO, what }
+            Ready { lane: lane(&what.delivery), at, jitter: Duration::ZERO, after: None, what }
         });
         let messages = job_messages(&*self.clock, &self.tiers, ready.collect());
         Ok(insist(publisher, messages, stop.cancelled()).await?)

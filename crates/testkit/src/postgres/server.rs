@@ -95,12 +95,16 @@ impl Postgres {
     /// Kills the server and all its processes with SIGKILL, as a crash of the machine would.
     pub async fn kill(&mut self) {
         if let Some(postmaster) = self.postmaster.take() {
+            // Stopped first, so that it makes no other backend between the look and the end.
+            postmaster.signal(Signal::STOP);
             let backends = children_of(postmaster.pid());
-            postmaster.kill().await;
-            for backend in backends {
-                // Most have seen the postmaster die and are gone by now.
-                let _ = kill_process(backend, Signal::KILL);
+            for backend in &backends {
+                let _ = kill_process(*backend, Signal::KILL);
             }
+            postmaster.kill().await;
+            // One that still holds the shared memory keeps the next server from starting.
+            let gone = || async { backends.iter().all(|backend| !is_there(*backend)).then_some(()) };
+            let _ = wait::until("the killed backends are gone", Duration::from_secs(10), gone).await;
         }
     }
 
@@ -170,6 +174,12 @@ fn children_of(parent: i32) -> Vec<Pid> {
 }
 
 /// The fourth field of `/proc/ID/stat`; the second, the name in brackets, may contain spaces.
+/// Whether a process exists, and is not only waiting for its parent to hear of its end.
+fn is_there(process: Pid) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", process.as_raw_nonzero())).unwrap_or_default();
+    stat.rsplit(')').next().is_some_and(|rest| !rest.trim_start().starts_with('Z') && !rest.is_empty())
+}
+
 fn parent_of(id: i32) -> Option<i32> {
     let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
     let (_, fields) = stat.rsplit_once(") ")?;
