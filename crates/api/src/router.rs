@@ -1,5 +1,5 @@
-//! The whole of the API as one router, with what holds for every route: request ids, one log span per
-//! request, problem documents for whatever goes wrong.
+//! The whole of the API as one router, with what holds for every route: a span and an id per request, in
+//! the log too, problem documents for whatever goes wrong.
 
 use std::any::Any;
 
@@ -22,6 +22,7 @@ use crate::openapi;
 use crate::problem::Problem;
 use crate::request_id::{self, REQUEST_ID, RandomId};
 use crate::state::ApiState;
+use crate::trace;
 
 /// The API under `/v1`, its description at `/openapi.json`, and pages that show it at `/docs`.
 pub fn router(state: ApiState) -> Router {
@@ -30,6 +31,7 @@ pub fn router(state: ApiState) -> Router {
     let api = api.route_layer(middleware::from_fn_with_state(state.clone(), audit::record));
     let api = api.layer(SetResponseHeaderLayer::overriding(CACHE_CONTROL, HeaderValue::from_static("no-store")));
     let around = ServiceBuilder::new()
+        .layer(middleware::from_fn_with_state(clock.clone(), trace::serve))
         .layer(SetRequestIdLayer::new(REQUEST_ID, RandomId(clock)))
         .layer(TraceLayer::new_for_http().make_span_with(span))
         .layer(PropagateRequestIdLayer::new(REQUEST_ID))

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
-use whimbrel_core::TenantId;
-use whimbrel_core::contract::ContractSet;
+use whimbrel_core::contract::Contracts;
 use whimbrel_core::event::Event;
 use whimbrel_core::id::PackId;
 use whimbrel_core::message::{Job, PROTOBUF, encode_jobs};
@@ -15,6 +14,8 @@ use whimbrel_core::port::{
     StoreError, insist,
 };
 use whimbrel_core::problem::Rejection;
+use whimbrel_core::{TenantId, Timestamp};
+use whimbrel_telemetry::Span;
 
 use crate::admit::{check, claim};
 use crate::budget::Budget;
@@ -22,6 +23,7 @@ use crate::directory::{Directory, Tenants};
 use crate::fanout::{fanout, jobs};
 use crate::publishers::Publishers;
 use crate::read::{Incoming, read};
+use crate::span;
 
 /// Events taken at once.
 const BATCH_MAX: usize = 256;
@@ -39,7 +41,7 @@ pub struct Ingest {
     /// Where events come from and jobs go.
     pub queue: Arc<dyn Queue>,
     /// What receivers see.
-    pub contracts: Arc<ContractSet>,
+    pub contracts: Contracts,
     /// Time and randomness.
     pub clock: Arc<dyn Clock>,
     /// How long the log is kept: older events are refused (rule 28).
@@ -62,6 +64,20 @@ struct Memory {
 struct Batch {
     received: Vec<Received>,
     incoming: Vec<Result<Incoming, Rejection>>,
+    begun: Timestamp,
+}
+
+/// A batch, sorted by where it goes.
+#[derive(Default)]
+struct Sorted {
+    /// What goes to the store.
+    fanouts: Vec<Fanout>,
+    /// The place of each in the batch.
+    places: Vec<usize>,
+    /// The span of each.
+    spans: Vec<Option<Span>>,
+    /// What goes to parking, by place.
+    rejected: Vec<(usize, Rejection)>,
 }
 
 /// Consumes events until `stop` is cancelled. Only a fatal error of the queue ends it earlier.
@@ -105,21 +121,23 @@ impl Ingest {
     ) -> Result<(), QueueError> {
         let Some(last) = received.last().map(|message| message.tag) else { return Ok(()) };
         let incoming = received.iter().map(|message| self.publishers.admit(message, read(message)?)).collect();
-        let batch = Batch { received, incoming };
+        let batch = Batch { received, incoming, begun: self.clock.now() };
         let Some((tenants, candidates)) = self.admit(&mut memory.directory, &batch, stop).await else { return Ok(()) };
-        let (fanouts, places, mut rejected) = self.sort(&batch, candidates, &tenants);
-        let mut start = 0;
+        let Sorted { fanouts, places, spans, mut rejected } = self.sort(&batch, candidates, &tenants);
+        let mut spans = spans.into_iter();
+        let mut rest = &places[..];
         for chunk in chunks(&fanouts) {
+            let places = rest.split_off(..chunk.len()).expect("as many places as fanouts");
             let Some(accepted) = self.accept(chunk, stop).await else { return Ok(()) };
-            let again = places[start..].iter().map(|place| batch.received[*place].redeliveries > 0);
+            let again = places.iter().map(|place| batch.received[*place].redeliveries > 0);
             let jobs = self.jobs(chunk.iter().zip(&accepted).zip(again), &tenants, &mut memory.budget);
             self.publish(publisher, jobs, stop).await?;
-            let refused = accepted
-                .into_iter()
-                .zip(&places[start..])
-                .filter_map(|(accepted, place)| Some((*place, accepted.err()?)));
-            rejected.extend(refused);
-            start += chunk.len();
+            for (((fanout, place), accepted), span) in chunk.iter().zip(places).zip(accepted).zip(spans.by_ref()) {
+                match accepted {
+                    Ok(_) => span::accepted(span, fanout, &batch.received[*place], batch.begun, &*self.clock),
+                    Err(rejection) => rejected.push((*place, rejection)),
+                }
+            }
         }
         self.park(publisher, &batch, rejected, stop).await?;
         acker.ack_through(last).await
@@ -151,37 +169,34 @@ impl Ingest {
         ids: &[TenantId],
     ) -> Result<(Tenants, Vec<Result<Event, Rejection>>), StoreError> {
         let tenants = if ids.is_empty() { Tenants::new() } else { directory.read(&*self.store, ids).await? };
-        let mut candidates = check(&batch.incoming, &tenants, &self.contracts, self.retention, &*self.clock);
-        claim(&*self.store, &batch.incoming, &mut candidates, &tenants, &self.contracts, self.clock.now()).await?;
+        let contracts = self.contracts.current();
+        let mut candidates = check(&batch.incoming, &tenants, &contracts, self.retention, &*self.clock);
+        claim(&*self.store, &batch.incoming, &mut candidates, &tenants, &contracts, self.clock.now()).await?;
         Ok((tenants, candidates))
     }
 
-    /// What goes to the store, with its place in the batch, and what goes to parking by its place.
-    fn sort(
-        &self,
-        batch: &Batch,
-        candidates: Vec<Result<Event, Rejection>>,
-        tenants: &Tenants,
-    ) -> (Vec<Fanout>, Vec<usize>, Vec<(usize, Rejection)>) {
+    /// What goes to the store, and what goes to parking.
+    fn sort(&self, batch: &Batch, candidates: Vec<Result<Event, Rejection>>, tenants: &Tenants) -> Sorted {
         let sweep_at = self.clock.now() + self.sweep_grace;
-        let mut fanouts = Vec::with_capacity(candidates.len());
-        let mut places = Vec::with_capacity(candidates.len());
-        let mut rejected = Vec::new();
+        let mut sorted = Sorted::default();
+        sorted.fanouts.reserve(candidates.len());
         for (place, candidate) in candidates.into_iter().enumerate() {
             match candidate {
-                Ok(event) => {
+                Ok(mut event) => {
+                    let span = span::begin(&batch.incoming[place], &mut event, &*self.clock);
                     let known = tenants.get(&event.tenant).map(|(_, known)| known.clone()).unwrap_or_default();
                     let except = batch.incoming[place].as_ref().ok().and_then(|incoming| incoming.except_endpoint);
                     if let Some(fanout) = fanout(event, &known.subscribers, except, sweep_at) {
-                        fanouts.push(fanout);
-                        places.push(place);
+                        sorted.fanouts.push(fanout);
+                        sorted.places.push(place);
+                        sorted.spans.push(span);
                     }
                 }
-                Err(rejection) => rejected.push((place, rejection)),
+                Err(rejection) => sorted.rejected.push((place, rejection)),
             }
         }
-        metrics::counter!("whimbrel_events_accepted_total").increment(fanouts.len() as u64);
-        (fanouts, places, rejected)
+        metrics::counter!("whimbrel_events_accepted_total").increment(sorted.fanouts.len() as u64);
+        sorted
     }
 
     async fn park(
@@ -196,9 +211,10 @@ impl Ingest {
             .map(|(place, rejection)| {
                 let received = &batch.received[place];
                 warn!(reason = rejection.reason, message = %rejection.message, message_id = received.message_id, "an event is parked");
+                span::rejected(&batch.incoming[place], received, &rejection, batch.begun, &*self.clock);
                 metrics::counter!("whimbrel_events_rejected_total", "reason" => rejection.reason, "source" => "amqp").increment(1);
                 Message {
-                    route: Route::Parking { source: Source::Events, reason: format!("{}: {}", rejection.reason, rejection.message) },
+                    route: Route::Parking { source: Source::Events, origin: received.origin(), reason: format!("{}: {}", rejection.reason, rejection.message) },
                     id: PackId::generate(self.clock.now(), self.clock.random10()),
                     content_type: received.content_type.clone(),
                     payload: received.payload.clone(),

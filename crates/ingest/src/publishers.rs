@@ -1,5 +1,6 @@
 //! Who may publish events for whom (rule 33).
 
+use whimbrel_core::parking::PUBLISHER;
 use whimbrel_core::port::Received;
 use whimbrel_core::problem::Rejection;
 
@@ -22,8 +23,15 @@ impl Publishers {
     /// The event, if its publisher may speak for its tenant.
     pub(crate) fn admit(&self, message: &Received, incoming: Incoming) -> Result<Incoming, Rejection> {
         let Self::Named { trusted } = self else { return Ok(incoming) };
-        let user = message.user_id.as_str();
-        if !user.is_empty() && trusted.iter().any(|known| known == user) {
+        let is_trusted = |user: &str| !user.is_empty() && trusted.iter().any(|known| known == user);
+        let mut user = message.user_id.as_str();
+        // What was parked and brought back is still its first publisher's word; the redrive's user says whose.
+        if is_trusted(user)
+            && let Some((_, first)) = message.headers.iter().find(|(name, _)| name == PUBLISHER)
+        {
+            user = first;
+        }
+        if is_trusted(user) {
             return Ok(incoming);
         }
         if user.is_empty() {
@@ -52,6 +60,16 @@ mod tests {
     use crate::read::read;
 
     fn verdict(publishers: &Publishers, user: &str, tenant: &str, id: &[u8]) -> Result<(), &'static str> {
+        said(publishers, user, None, tenant, id)
+    }
+
+    fn said(
+        publishers: &Publishers,
+        user: &str,
+        first: Option<&str>,
+        tenant: &str,
+        id: &[u8],
+    ) -> Result<(), &'static str> {
         let event = v1::Event {
             tenant: tenant.into(),
             r#type: "order.created".into(),
@@ -68,7 +86,7 @@ mod tests {
             kind: String::new(),
             timestamp: None,
             user_id: user.into(),
-            headers: Vec::new(),
+            headers: first.map(|user| (PUBLISHER.to_owned(), user.to_owned())).into_iter().collect(),
             redeliveries: 0,
         };
         let incoming = read(&message).expect("it can be read");
@@ -84,5 +102,15 @@ mod tests {
         assert_eq!(verdict(&named, "acme", "acme", &[7; 16]), Err("forbidden_id"));
         assert_eq!(verdict(&named, "whimbrel-api", "acme", &[7; 16]), Ok(()));
         assert_eq!(verdict(&Publishers::Trusted, "", "acme", &[7; 16]), Ok(()));
+    }
+
+    #[test]
+    fn rule_33_what_is_brought_back_is_still_its_first_publishers_word() {
+        let named = Publishers::Named { trusted: vec!["whimbrel-redrive".into()] };
+        let back = |user, first, tenant| said(&named, user, Some(first), tenant, b"");
+        assert_eq!(back("whimbrel-redrive", "acme", "acme"), Ok(()));
+        assert_eq!(back("whimbrel-redrive", "acme", "other"), Err("forbidden_tenant"));
+        assert_eq!(back("whimbrel-redrive", "", "acme"), Err("forbidden_tenant"));
+        assert_eq!(back("acme", "other", "other"), Err("forbidden_tenant"), "only a trusted user is believed");
     }
 }

@@ -2,6 +2,7 @@
 //! their own).
 
 use bytes::Bytes;
+use whimbrel_core::event::TraceContext;
 use whimbrel_core::intake::{CLOUD_EVENTS_JSON, CloudEvent, IdempotencyKey, IncomingEvent, event_type, trace_context};
 use whimbrel_core::message::{PROTOBUF, decode, trace_from_wire, v1};
 use whimbrel_core::port::Received;
@@ -58,16 +59,16 @@ fn plain(message: &Received) -> Result<Incoming, Rejection> {
         data: message.payload.clone(),
         occurred_at: message.timestamp.and_then(|secs| i64::try_from(secs).ok()).map(Timestamp::from_secs),
         key: Some(IdempotencyKey::plain(&message.message_id)?),
-        trace: trace_context(
-            header(message, "traceparent").unwrap_or_default(),
-            header(message, "tracestate").unwrap_or_default(),
-        ),
+        trace: trace_of(message),
     };
     Ok(Incoming { event, tenant, id: None, only_endpoint: None, except_endpoint: None })
 }
 
 fn cloud_event(message: &Received) -> Result<Incoming, Rejection> {
-    let event = CloudEvent::parse(&message.payload)?;
+    let mut event = CloudEvent::parse(&message.payload)?;
+    if event.trace.traceparent.is_empty() {
+        event.trace = trace_of(message);
+    }
     let tenant = match (&event.tenant, header(message, "tenant")) {
         (Some(tenant), _) => tenant.clone(),
         (None, Some(text)) => tenant(text)?,
@@ -112,6 +113,12 @@ fn optional<T, E>(bytes: &[u8], read: impl Fn(&[u8]) -> Result<T, E>) -> Result<
 
 fn tenant(text: &str) -> Result<TenantId, Rejection> {
     TenantId::try_new(text).map_err(|error| Rejection::new("unknown_tenant", "/tenant", error.to_string()))
+}
+
+/// The trace that a message's headers name, whatever its body is.
+pub(crate) fn trace_of(message: &Received) -> TraceContext {
+    let text = |name| header(message, name).unwrap_or_default();
+    trace_context(text("traceparent"), text("tracestate"))
 }
 
 fn header<'m>(message: &'m Received, name: &str) -> Option<&'m str> {

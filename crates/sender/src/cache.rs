@@ -8,7 +8,7 @@ use std::time::Duration;
 use reqwest::header::HeaderMap;
 use tracing::{error, warn};
 use url::Url;
-use whimbrel_core::contract::{Contract, ContractSet};
+use whimbrel_core::contract::{Contract, Contracts};
 use whimbrel_core::endpoint::Endpoint;
 use whimbrel_core::outcome::ErrorKind;
 use whimbrel_core::port::{Clock, Lookup, StoreError};
@@ -73,7 +73,7 @@ struct Entry {
 /// The copies.
 pub(crate) struct EndpointCache {
     store: Arc<dyn Lookup>,
-    contracts: Arc<ContractSet>,
+    contracts: Contracts,
     policy: Arc<EgressPolicy>,
     clock: Arc<dyn Clock>,
     entries: Mutex<HashMap<EndpointId, Entry>>,
@@ -93,7 +93,7 @@ pub(crate) enum Known {
 impl EndpointCache {
     pub(crate) fn new(
         store: Arc<dyn Lookup>,
-        contracts: Arc<ContractSet>,
+        contracts: Contracts,
         policy: Arc<EgressPolicy>,
         clock: Arc<dyn Clock>,
     ) -> Self {
@@ -173,7 +173,7 @@ impl EndpointCache {
     }
 
     fn target(&self, endpoint: Endpoint) -> Option<Arc<Target>> {
-        let Some(contract) = self.contracts.get(&endpoint.contract).cloned() else {
+        let Some(contract) = self.contracts.current().get(&endpoint.contract).cloned() else {
             warn!(endpoint = %endpoint.id, contract = %endpoint.contract, "this process does not know the contract");
             return None;
         };

@@ -8,6 +8,10 @@ use whimbrel_core::outcome::ErrorKind;
 
 use crate::egress::{EgressPolicy, GuardedResolver, Reach, Refusal};
 
+/// Idle connections kept per receiver. Fewer than its POSTs under way, and a burst would open and close connections for
+/// nothing: that once was a quarter of the sender's work.
+const IDLE_MAX: usize = 256;
+
 /// A client for public addresses and one for allowed networks only.
 pub(crate) struct Clients {
     anywhere: Client,
@@ -44,7 +48,7 @@ fn build(policy: &Arc<EgressPolicy>, reach: Reach) -> Result<Client, reqwest::Er
         .retry(reqwest::retry::never())
         .referer(false)
         .http1_only()
-        .pool_max_idle_per_host(64)
+        .pool_max_idle_per_host(IDLE_MAX)
         .pool_idle_timeout(Duration::from_secs(30))
         .build()
 }

@@ -71,7 +71,7 @@ impl JobIntake {
 
     async fn park(&self, lane: Lane, received: Received, reason: &str) -> Result<(), QueueError> {
         let message = Message {
-            route: Route::Parking { source: Source::Jobs(lane), reason: reason.to_owned() },
+            route: Route::Parking { source: Source::Jobs(lane), origin: received.origin(), reason: reason.to_owned() },
             id: PackId::generate(self.clock.now(), self.clock.random10()),
             content_type: received.content_type,
             payload: received.payload,

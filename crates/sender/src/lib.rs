@@ -13,6 +13,7 @@ mod measure;
 mod post;
 mod retry_after;
 mod sender;
+mod span;
 #[cfg(test)]
 mod testing;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use reqwest::Response;
-use reqwest::header::RETRY_AFTER;
+use reqwest::header::{HeaderName, HeaderValue, RETRY_AFTER};
 use tokio::time::{Instant, timeout_at};
 use whimbrel_core::message::Job;
 use whimbrel_core::outcome::{Attempted, ErrorKind, Reply};
@@ -16,12 +16,20 @@ use crate::cache::Target;
 use crate::client::{Clients, classify};
 use crate::{headers, retry_after};
 
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
 /// Makes the attempt.
-pub(crate) async fn post(clients: &Clients, clock: &dyn Clock, target: &Target, job: &Job) -> Attempted {
+pub(crate) async fn post(
+    clients: &Clients,
+    clock: &dyn Clock,
+    target: &Target,
+    job: &Job,
+    traceparent: Option<HeaderValue>,
+) -> Attempted {
     let started_at = clock.now();
     let execution = ExecutionId::generate(started_at, clock.random10());
     let started = Instant::now();
-    let reply = attempt(clients, target, job, started_at, started).await;
+    let reply = attempt(clients, target, job, traceparent, (started_at, started)).await;
     let (reply, duration) = match reply {
         Ok((reply, duration)) => (reply, duration),
         Err((kind, message)) => (Reply::Error { kind, message }, started.elapsed()),
@@ -33,17 +41,15 @@ async fn attempt(
     clients: &Clients,
     target: &Target,
     job: &Job,
-    started_at: Timestamp,
-    started: Instant,
+    traceparent: Option<HeaderValue>,
+    (started_at, started): (Timestamp, Instant),
 ) -> Result<(Reply, Duration), (ErrorKind, String)> {
     let way = target.way.as_ref().map_err(Clone::clone)?;
     let timeout = target.timeout();
     let deadline = started + timeout;
-    let request = clients
-        .for_reach(way.reach)
-        .post(way.url.clone())
-        .headers(headers::of_attempt(way, job, started_at)?)
-        .body(job.body.bytes.clone());
+    let mut headers = headers::of_attempt(way, job, started_at)?;
+    headers.extend(traceparent.map(|value| (TRACEPARENT, value)));
+    let request = clients.for_reach(way.reach).post(way.url.clone()).headers(headers).body(job.body.bytes.clone());
     let response = match timeout_at(deadline, request.send()).await {
         Err(_) => return Err((ErrorKind::Timeout, format!("no status line within {}", humantime(timeout)))),
         Ok(Err(error)) => return Err(classify(&error)),

@@ -33,7 +33,7 @@ async fn world(timeout: Duration) -> World {
 
 impl World {
     async fn post(&self) -> Attempted {
-        post(&self.clients, &SystemClock, &self.target, &job(0)).await
+        post(&self.clients, &SystemClock, &self.target, &job(0), None).await
     }
 }
 

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 use whimbrel_core::EndpointId;
-use whimbrel_core::contract::ContractSet;
+use whimbrel_core::contract::Contracts;
 use whimbrel_core::message::{decode, v1};
 use whimbrel_core::port::{Clock, Consumer, Lane, Lookup, Publisher, Queue, QueueError, Source};
 use whimbrel_core::tier::Tiers;
@@ -32,7 +32,7 @@ pub struct Sender {
     /// Where jobs come from and outcomes go.
     pub queue: Arc<dyn Queue>,
     /// What receivers see.
-    pub contracts: Arc<ContractSet>,
+    pub contracts: Contracts,
     /// The delays there are.
     pub tiers: Arc<Tiers>,
     /// Time and randomness.
@@ -54,11 +54,19 @@ pub struct SenderConfig {
     pub endpoint_in_flight_max: usize,
     /// How long POSTs may go on after the stop signal.
     pub grace: Duration,
+    /// Whether receivers get the header `traceparent`.
+    pub traceparent: bool,
 }
 
 impl Default for SenderConfig {
     fn default() -> Self {
-        Self { slots: [512, 256, 128], prefetch: 128, endpoint_in_flight_max: 128, grace: Duration::from_secs(25) }
+        Self {
+            slots: [512, 256, 128],
+            prefetch: 128,
+            endpoint_in_flight_max: 128,
+            grace: Duration::from_secs(25),
+            traceparent: false,
+        }
     }
 }
 

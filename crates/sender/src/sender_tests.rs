@@ -1,4 +1,5 @@
 use futures::FutureExt;
+use whimbrel_core::contract::ContractSet;
 use whimbrel_core::endpoint::EndpointOptions;
 use whimbrel_core::outcome::{Attempted, ErrorKind, Fate, Reply};
 use whimbrel_core::port::{Route, SystemClock, Tag};

@@ -1,12 +1,14 @@
 //! The log on standard error.
 
 use std::io::IsTerminal;
+use std::sync::OnceLock;
 
-use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Layer, Registry};
+use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
+
+use crate::duty;
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -32,20 +34,37 @@ pub enum TelemetryError {
     Installed,
 }
 
+/// The log, and with a provider the spans of duties.
 pub(crate) fn install(
     format: LogFormat,
     level: &str,
-    traces: Option<&SdkTracerProvider>,
+    duties: Option<&SdkTracerProvider>,
 ) -> Result<(), TelemetryError> {
-    let filter = EnvFilter::try_new(level).map_err(|_| TelemetryError::Level(level.to_owned()))?;
+    let (filter, handle) = reload::Layer::new(filter(level)?);
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let lines: Box<dyn Layer<Registry> + Send + Sync> = match format {
         LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).with_filter(filter).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).with_filter(filter).boxed(),
     };
-    let spans = traces.map(|provider| {
-        let spans = EnvFilter::new("info,hyper=off,h2=off,reqwest=off,lapin=off,sqlx=off");
-        tracing_opentelemetry::layer().with_tracer(provider.tracer("whimbrel")).with_filter(spans)
-    });
-    Registry::default().with(lines).with(spans).try_init().map_err(|_| TelemetryError::Installed)
+    Registry::default().with(lines).with(duties.map(duty::layer)).try_init().map_err(|_| TelemetryError::Installed)?;
+    FILTER.set(handle).map_err(|_| TelemetryError::Installed)
+}
+
+/// The filter in use, once there is one.
+static FILTER: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
+
+/// Changes the level of the log from now on. Without effect before [`init`](crate::init).
+///
+/// # Errors
+/// When `level` cannot be read: then the one of before stays.
+pub fn set_level(level: &str) -> Result<(), TelemetryError> {
+    let filter = filter(level)?;
+    if let Some(handle) = FILTER.get() {
+        handle.reload(filter).map_err(|_| TelemetryError::Level(level.to_owned()))?;
+    }
+    Ok(())
+}
+
+fn filter(level: &str) -> Result<EnvFilter, TelemetryError> {
+    EnvFilter::try_new(level).map_err(|_| TelemetryError::Level(level.to_owned()))
 }

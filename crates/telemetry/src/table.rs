@@ -157,6 +157,11 @@ const DUTIES: &[Metric] = &[
         "Deliveries that never ended and failed at the end of the retention.",
     ),
     Metric::counter(
+        "whimbrel_redriven_total",
+        &[Role::Tracker],
+        "Messages that had come too often and were brought back from parking by themselves.",
+    ),
+    Metric::counter(
         "whimbrel_pruned_total",
         &[Role::Tracker],
         "Steps of retention: days removed on PostgreSQL, events on SQLite.",
@@ -216,6 +221,12 @@ const ENGINES: &[Metric] = &[
         Role::ALL,
         "How far the store's clock lies ahead of the process's, as of the last /readyz.",
     ),
+    Metric::counter(
+        "whimbrel_reloads_total",
+        Role::ALL,
+        "Reloads asked for with SIGHUP; a refused one changes nothing, and the log says why.",
+    )
+    .by(&[Label::of("result", &["applied", "refused"])]),
     Metric::counter("whimbrel_sqlite_commits_total", Role::ALL, "Transactions of the embedded engine.").when_seen(),
     Metric::counter(
         "whimbrel_sqlite_jobs_total",

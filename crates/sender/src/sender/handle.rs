@@ -15,6 +15,7 @@ use crate::finish::End;
 use crate::gate::{Place, Refused, START_WITHIN};
 use crate::measure::{self, InFlight};
 use crate::post::post;
+use crate::span::AttemptSpan;
 
 /// By how much a throttled job waits longer than the pause, at most: a fraction of it.
 const SPREAD_MAX: f64 = 0.1;
@@ -53,7 +54,7 @@ impl Shared {
         }
     }
 
-    async fn attempt(&self, lane: Lane, job: Job, known: Known) -> End {
+    async fn attempt(&self, lane: Lane, mut job: Job, known: Known) -> End {
         let target = match known {
             Known::Target(target) if target.endpoint.status.is_active() => target,
             Known::Target(_) | Known::Missing => return outcome(job, Fate::NotActive),
@@ -70,11 +71,15 @@ impl Shared {
         if let Some(wait) = gate.closed_for() {
             return self.throttled(lane, job, wait);
         }
-        let under_way = InFlight::begin(lane, &job, self.sender.clock.now());
-        let attempted = post(&self.clients, &*self.sender.clock, &target, &job).await;
+        let clock = &*self.sender.clock;
+        let under_way = InFlight::begin(lane, &job, clock.now());
+        let span = AttemptSpan::begin(&job, clock);
+        let traceparent = self.sender.config.traceparent.then(|| span.traceparent(&job)).flatten();
+        let attempted = post(&self.clients, clock, &target, &job, traceparent).await;
         drop(under_way);
         tell(&place, &target, &attempted);
         log_attempt(lane, &job, &target, &attempted);
+        span.end(lane, &mut job, &target, &attempted);
         outcome(job, Fate::Attempted(attempted))
     }
 

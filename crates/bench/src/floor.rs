@@ -1,0 +1,96 @@
+//! The least that a delivery can cost on this machine, computed from limits measured in the same run.
+
+use anyhow::Result;
+use serde::Serialize;
+
+use crate::receiver::Receiver;
+use crate::servers::Servers;
+
+mod model;
+mod post;
+mod queue;
+mod rows;
+
+pub use model::{Intake, Packing, Work};
+
+/// The limits; CPU counts both sides, client and server.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Limits {
+    /// Signed POSTs.
+    pub post: Post,
+    /// Quorum queues; `None` without a broker.
+    pub queue: Option<Queue>,
+    /// PostgreSQL; `None` without one.
+    pub postgres: Option<Rows>,
+    /// SQLite.
+    pub sqlite: Rows,
+}
+
+/// A signed 1 KB POST over a bare keep-alive connection.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Post {
+    /// CPU microseconds of the client, signature included.
+    pub client_us: f64,
+    /// CPU microseconds of the receiver, which verifies.
+    pub server_us: f64,
+    /// From the request's first byte to the answer's last, one at a time, in milliseconds.
+    pub round_trip_ms: f64,
+}
+
+/// A message through a quorum queue: published, confirmed, consumed, acked; pipelined.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Queue {
+    /// CPU microseconds with 1 KB, of broker and client.
+    pub small_us: f64,
+    /// The broker's part of it.
+    pub small_broker_us: f64,
+    /// CPU microseconds with 16 KB.
+    pub large_us: f64,
+    /// From the publish to the consumer, one at a time, in milliseconds.
+    pub hop_ms: f64,
+}
+
+/// Rows written in transactions that are on the disk when they return.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Rows {
+    /// CPU microseconds of a 1 KB row among a hundred in one statement.
+    pub large_us: f64,
+    /// The same with 200 bytes.
+    pub small_us: f64,
+    /// CPU microseconds of a transaction of one 200 byte row.
+    pub single_us: f64,
+    /// How long that takes, in milliseconds.
+    pub commit_ms: f64,
+}
+
+impl Limits {
+    /// Measures all of them, `repeats` times each.
+    ///
+    /// # Errors
+    /// When a server refuses.
+    pub async fn measure(servers: &Servers, receiver: &Receiver, repeats: usize) -> Result<Self> {
+        let post = post::measure(receiver, repeats).await?;
+        let sqlite = rows::sqlite(receiver, repeats).await?;
+        let (queue, postgres) = match servers {
+            Servers::None => (None, None),
+            servers => {
+                let corner = servers.corner(false).await?;
+                let pids = servers.pids();
+                let broker = pids.map(|(_, broker)| broker);
+                let queue = queue::measure(corner.vhost().amqp_url(), broker, receiver, repeats).await?;
+                let database = pids.map(|(postgres, _)| postgres);
+                let postgres = rows::postgres(corner.database_url(), database, receiver, repeats).await?;
+                servers.take_back(corner).await?;
+                (Some(queue), Some(postgres))
+            }
+        };
+        Ok(Self { post, queue, postgres, sqlite })
+    }
+}
+
+/// Of wall-clock times in microseconds the one that a quarter keep below, in milliseconds: what else the machine does
+/// only ever adds to them.
+fn quarter_ms(mut times_us: Vec<u64>) -> f64 {
+    times_us.sort_unstable();
+    times_us.get(times_us.len() / 4).map_or(0.0, |us| crate::meter::float(*us) / 1e3)
+}

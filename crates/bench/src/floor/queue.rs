@@ -1,0 +1,123 @@
+//! Messages through a quorum queue.
+
+use anyhow::{Context, Result, ensure};
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use lapin::options::{
+    BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions, ConfirmSelectOptions,
+    QueueDeclareOptions,
+};
+use lapin::types::{AMQPValue, FieldTable};
+use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, Consumer, PublisherConfirm};
+
+use super::{Queue, quarter_ms};
+use crate::meter::{float, float_of};
+use crate::process::{self, Cpu};
+use crate::receiver::Receiver;
+
+const QUEUE: &str = "floor";
+const WINDOW: usize = 256;
+const PREFETCH: u16 = 512;
+/// Messages acked together, where the consumer acks with `multiple`.
+const ACK_EVERY: usize = 16;
+const SMALL_BYTES: usize = 1024;
+const LARGE_BYTES: usize = 16 * 1024;
+
+struct Probe {
+    publish: Channel,
+    consume: Channel,
+    consumer: Consumer,
+    broker: Option<i32>,
+    _connections: [Connection; 2],
+}
+
+/// Small ones, large ones, and one at a time. Without the broker's process id its CPU is left out.
+pub(super) async fn measure(url: &str, broker: Option<i32>, receiver: &Receiver, repeats: usize) -> Result<Queue> {
+    let mut probe = Probe::open(url, broker).await?;
+    let mut times = Vec::new();
+    for _ in 0..repeats.min(100) {
+        let begun = receiver.now_us();
+        let confirm = probe.begin(&[0; SMALL_BYTES]).await?;
+        let delivery = probe.consumer.next().await.context("the queue is gone")??;
+        times.push(receiver.now_us() - begun);
+        ensure!(confirm.await?.is_ack(), "a message was refused");
+        ensure!(delivery.ack(BasicAckOptions::default()).await?, "an ack was not sent");
+    }
+    let (small, small_broker) = probe.flood(repeats, SMALL_BYTES, receiver).await?;
+    let (large, large_broker) = probe.flood(repeats.div_ceil(4), LARGE_BYTES, receiver).await?;
+    Ok(Queue {
+        small_us: small + small_broker,
+        small_broker_us: small_broker,
+        large_us: large + large_broker,
+        hop_ms: quarter_ms(times),
+    })
+}
+
+impl Probe {
+    async fn open(url: &str, broker: Option<i32>) -> Result<Self> {
+        let connect = || Connection::connect(url, ConnectionProperties::default());
+        let connections = [connect().await?, connect().await?];
+        let publish = connections[0].create_channel().await?;
+        let consume = connections[1].create_channel().await?;
+        publish.confirm_select(ConfirmSelectOptions::default()).await?;
+        let mut arguments = FieldTable::default();
+        arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
+        let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+        publish.queue_declare(QUEUE.into(), durable, arguments).await?;
+        consume.basic_qos(PREFETCH, BasicQosOptions::default()).await?;
+        let consumer =
+            consume.basic_consume(QUEUE.into(), "floor".into(), BasicConsumeOptions::default(), FieldTable::default());
+        let consumer = consumer.await?;
+        Ok(Self { publish, consume, consumer, broker, _connections: connections })
+    }
+
+    async fn begin(&self, payload: &[u8]) -> lapin::Result<PublisherConfirm> {
+        begin(&self.publish, payload).await
+    }
+
+    /// CPU microseconds a message: the client's and the broker's.
+    async fn flood(&mut self, count: usize, bytes: usize, receiver: &Receiver) -> Result<(f64, f64)> {
+        let broker = self.broker;
+        let cpu = || (process::own_cpu(), broker.map_or_else(Cpu::default, process::tree_cpu), receiver.cpu_us());
+        let before = cpu();
+        let payload = vec![b'x'; bytes];
+        let (published, consumed) =
+            tokio::join!(publish(&self.publish, count, &payload), consume(&self.consume, &mut self.consumer, count));
+        published?;
+        consumed?;
+        let after = cpu();
+        let client = after.0.since(before.0).saturating_sub(after.2 - before.2);
+        let each = |us: u64| float(us) / float_of(count);
+        Ok((each(client), each(after.1.since(before.1))))
+    }
+}
+
+async fn begin(channel: &Channel, payload: &[u8]) -> lapin::Result<PublisherConfirm> {
+    let properties = BasicProperties::default().with_delivery_mode(2);
+    channel.basic_publish("".into(), QUEUE.into(), BasicPublishOptions::default(), payload, properties).await
+}
+
+async fn publish(channel: &Channel, count: usize, payload: &[u8]) -> Result<()> {
+    let mut confirms = FuturesUnordered::new();
+    for _ in 0..count {
+        if confirms.len() == WINDOW {
+            let confirmed: Option<lapin::Result<lapin::Confirmation>> = confirms.next().await;
+            ensure!(confirmed.transpose()?.is_some_and(|confirmed| confirmed.is_ack()), "a message was refused");
+        }
+        confirms.push(begin(channel, payload).await?);
+    }
+    while let Some(confirmed) = confirms.next().await {
+        ensure!(confirmed?.is_ack(), "a message was refused");
+    }
+    Ok(())
+}
+
+async fn consume(channel: &Channel, consumer: &mut Consumer, count: usize) -> Result<()> {
+    for number in 1..=count {
+        let delivery = consumer.next().await.context("the queue is gone")??;
+        if number % ACK_EVERY == 0 || number == count {
+            channel.basic_ack(delivery.delivery_tag, BasicAckOptions { multiple: true }).await?;
+        }
+    }
+    Ok(())
+}

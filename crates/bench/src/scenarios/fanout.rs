@@ -1,0 +1,44 @@
+//! a and b: as fast as it goes, to one endpoint or to ten.
+
+use anyhow::Result;
+
+use crate::bench::Bench;
+use crate::load::Events;
+use crate::receiver::{Behaviour, Targets};
+use crate::result::{Measured, Scenario};
+use crate::round::{Case, Load, Round};
+use crate::system::{Engine, Setup};
+
+/// Requests under way at the intake.
+pub(super) const CONCURRENCY: usize = 32;
+
+/// Over HTTP, and over AMQP where the engine has it.
+pub(super) async fn one(bench: &Bench, engine: Engine) -> Result<Vec<Measured>> {
+    let http = ("over HTTP", Load::Http(CONCURRENCY));
+    match engine {
+        Engine::Distributed => flood(bench, engine, 1, &[http, ("over AMQP", Load::Amqp)]).await,
+        Engine::Embedded => flood(bench, engine, 1, &[http]).await,
+    }
+}
+
+/// Ten endpoints for each event.
+pub(super) async fn ten(bench: &Bench, engine: Engine) -> Result<Vec<Measured>> {
+    flood(bench, engine, 10, &[("over HTTP", Load::Http(CONCURRENCY))]).await
+}
+
+/// One case for each way in, on one system.
+async fn flood(bench: &Bench, engine: Engine, fan_out: usize, loads: &[(&str, Load)]) -> Result<Vec<Measured>> {
+    let (scenario, events) = match fan_out {
+        1 => (Scenario::FanOut, bench.sizes.events),
+        _ => (Scenario::Wide, bench.sizes.wide_events),
+    };
+    let behaviours = vec![Behaviour::Answer; fan_out];
+    let mut round = Round::start(bench, engine, &Setup::default(), behaviours, true).await?;
+    let mut measured = Vec::new();
+    for (how, load) in loads {
+        let case = Case::new(scenario, format!("fan-out {fan_out}, {events} events {how}"), *load);
+        measured.push(round.measure(&case, &Events::new(events, Targets::All)).await?);
+    }
+    round.system.discard(&bench.servers).await?;
+    Ok(measured)
+}
