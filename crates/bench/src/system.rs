@@ -250,6 +250,9 @@ fn command(program: Option<&PathBuf>, subcommand: &str, corner: Option<&Corner>,
         command = command.env("WHIMBREL_DATABASE_URL", corner.database_url());
         command = command.env("WHIMBREL_AMQP_URL", corner.vhost().amqp_url());
     }
+    // So that the cost of traces can be measured: `OTEL_EXPORTER_OTLP_ENDPOINT=… OTEL_TRACES_SAMPLER=… make bench`.
+    let traced = std::env::vars().filter(|(name, _)| name.starts_with("OTEL_"));
+    let command = traced.fold(command, |command, (name, value)| command.env(&name, value));
     setup.variables.iter().fold(command, |command, (name, value)| command.env(name, value.clone()))
 }
 
