@@ -128,7 +128,7 @@ on_both_engines! {
         roles.start_sender(roles.queue.clone(), &stop);
         let fate = Arc::new(Fate { kills: AtomicU32::new(KILLS), published: AtomicU32::new(0), died: Notify::new() });
         let queue = Arc::new(Deadly { inner: roles.queue.clone(), fate: fate.clone() });
-        let tracker = whimbrel_tracker::Tracker { store: roles.store.clone(), queue, contracts, tiers, clock: Arc::new(SystemClock), sweep_grace: SWEEP_GRACE };
+        let tracker = whimbrel_tracker::Tracker { store: roles.store.clone(), queue, contracts: contracts.into(), tiers, clock: Arc::new(SystemClock), sweep_grace: SWEEP_GRACE };
         let living = {
             let stop = stop.clone();
             tokio::spawn(async move {

@@ -11,7 +11,7 @@ use whimbrel_testkit::wait;
 use crate::harness::{Api, Kind, SOON, Servers, System, on_both_engines};
 
 /// Publishes until told to stop, and tries again what was not accepted; gives the accepted ids.
-fn load(api: &Api, stop: &CancellationToken) -> tokio::task::JoinHandle<Result<Vec<String>>> {
+pub(crate) fn load(api: &Api, stop: &CancellationToken) -> tokio::task::JoinHandle<Result<Vec<String>>> {
     let (api, stop) = (api.clone(), stop.clone());
     tokio::spawn(async move {
         let mut accepted = Vec::new();
@@ -27,7 +27,7 @@ fn load(api: &Api, stop: &CancellationToken) -> tokio::task::JoinHandle<Result<V
 }
 
 /// Waits until each of these events has arrived at least once.
-async fn all_arrive(receiver: &Receiver, accepted: &[String]) -> Result<()> {
+pub(crate) async fn all_arrive(receiver: &Receiver, accepted: &[String]) -> Result<()> {
     let missing = || -> usize {
         let requests = receiver.requests();
         let seen: HashSet<&str> = requests.iter().filter_map(|request| request.header("webhook-id")).collect();
@@ -39,7 +39,7 @@ async fn all_arrive(receiver: &Receiver, accepted: &[String]) -> Result<()> {
 }
 
 /// Every delivery succeeded, with one row per attempt number.
-async fn the_log_is_right(api: &Api, accepted: &[String]) -> Result<()> {
+pub(crate) async fn the_log_is_right(api: &Api, accepted: &[String]) -> Result<()> {
     for event in accepted {
         let delivery = api.settled(event, "success").await?;
         let attempts = delivery["attempts"].as_array().context("attempts")?;

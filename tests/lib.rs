@@ -16,6 +16,7 @@ mod egress;
 mod fuzz;
 mod isolation;
 mod metrics;
+mod operations;
 mod options;
 mod release;
 mod replay;

@@ -167,6 +167,13 @@ fn with_operators_the_credentials_are_theirs() -> Result<()> {
                     assert_eq!(secret, format!("hooks-whimbrel-{process}-user-credentials"));
                     assert!(users.contains(&secret), "{secret}");
                 }
+                "RABBITMQ_REDRIVE_USERNAME" | "RABBITMQ_REDRIVE_PASSWORD" => {
+                    assert_eq!(
+                        (process.as_str(), secret.as_str()),
+                        ("tracker", "hooks-whimbrel-redrive-user-credentials")
+                    );
+                    assert!(users.contains(&secret), "{secret}");
+                }
                 "WHIMBREL_DATABASE_URL" => {
                     assert_eq!((secret.as_str(), key.as_str()), ("hooks-whimbrel-postgresql-app", "uri"));
                 }

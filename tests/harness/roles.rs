@@ -10,7 +10,7 @@ use whimbrel_core::delivery::SWEEP_GRACE;
 use whimbrel_core::endpoint::{CustomHeaders, Endpoint, EndpointOptions, EndpointStatus, Health};
 use whimbrel_core::id::PackId;
 use whimbrel_core::message::{PROTOBUF, id_bytes, v1};
-use whimbrel_core::port::{Clock, Message, Queue, Route, Store, SystemClock};
+use whimbrel_core::port::{Clock, Message, Parking, Queue, Route, Store, SystemClock};
 use whimbrel_core::sealing::KeyRing;
 use whimbrel_core::secret::{Secret, SecretPair};
 use whimbrel_core::tenant::Tenant;
@@ -26,6 +26,7 @@ use super::Kind;
 pub(crate) struct Roles {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) queue: Arc<dyn Queue>,
+    pub(crate) parking: Arc<dyn Parking>,
     contracts: Arc<ContractSet>,
     tiers: Arc<Tiers>,
     clock: Arc<dyn Clock>,
@@ -59,9 +60,10 @@ impl Roles {
                     role: "test".into(),
                     name_user: false,
                 };
+                let parking = Arc::new(whimbrel_rabbitmq::RabbitParking::new(&options)?);
                 let queue = whimbrel_rabbitmq::RabbitQueue::connect(options, (*tiers).clone(), clock.clone()).await?;
                 let place = Place::Servers(Box::new((database, vhost)));
-                Ok(Self { store: Arc::new(store), queue, contracts, tiers, clock, place })
+                Ok(Self { store: Arc::new(store), queue, parking, contracts, tiers, clock, place })
             }
         }
     }
@@ -71,8 +73,8 @@ impl Roles {
         let ring = Arc::new(KeyRing::parse(&KeyRing::generate_entry(&*clock))?);
         let options = whimbrel_sqlite::Options::default();
         let engine = whimbrel_sqlite::Engine::open(directory.path(), options, ring, clock.clone()).await?;
-        let (store, queue) = (engine.store(), engine.queue());
-        Ok(Self { store, queue, contracts, tiers, clock, place: Place::Directory(directory) })
+        let (store, queue, parking) = (engine.store(), engine.queue(), engine.parking());
+        Ok(Self { store, queue, parking, contracts, tiers, clock, place: Place::Directory(directory) })
     }
 
     /// The same data under a ring that lacks the key of before; embedded only.
@@ -88,7 +90,7 @@ impl Roles {
         let ingest = whimbrel_ingest::Ingest {
             store: self.store.clone(),
             queue: self.queue.clone(),
-            contracts: self.contracts.clone(),
+            contracts: self.contracts.clone().into(),
             clock: self.clock.clone(),
             retention: std::time::Duration::from_hours(24),
             sweep_grace: SWEEP_GRACE,
@@ -109,7 +111,7 @@ impl Roles {
         let sender = whimbrel_sender::Sender {
             store: self.store.clone(),
             queue,
-            contracts: self.contracts.clone(),
+            contracts: self.contracts.clone().into(),
             tiers: self.tiers.clone(),
             clock: self.clock.clone(),
             egress: Arc::new(EgressPolicy { allow_http: true, allow_networks: networks, proxy: None }),

@@ -12,7 +12,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::problem::PROBLEM_JSON;
 use crate::state::ApiState;
-use crate::{audit, deliveries, events, replays, tenants, usage, webhooks};
+use crate::{audit, deliveries, events, parking, replays, tenants, usage, webhooks};
 
 /// What the document says besides the routes.
 #[derive(utoipa::OpenApi)]
@@ -29,6 +29,7 @@ use crate::{audit, deliveries, events, replays, tenants, usage, webhooks};
         (name = "replays", description = "Many deliveries of one webhook brought back, a few at a time"),
         (name = "usage", description = "How much a tenant used"),
         (name = "audit", description = "Who changed what"),
+        (name = "parking", description = "What could not be processed; an admin key only"),
         (name = "tenants", description = "Whose events and webhooks these are; an admin key only"),
     ),
     security(("key" = []))
@@ -49,6 +50,7 @@ pub(crate) fn parts() -> (Router<ApiState>, OpenApi) {
         .merge(replays::routes())
         .merge(usage::routes())
         .merge(audit::routes())
+        .merge(parking::routes())
         .merge(tenants::routes())
         .split_for_parts();
     Common.modify(&mut document);
@@ -101,7 +103,10 @@ fn add_problems(operation: &mut Operation, problems: &[(&str, &str)]) {
 
 fn complete(operation: &mut Operation) {
     add_problems(operation, &OF_EVERYTHING);
-    let admin_only = operation.tags.as_ref().is_some_and(|tags| tags.iter().any(|tag| tag == tenants::TAG));
+    let admin_only = operation
+        .tags
+        .as_ref()
+        .is_some_and(|tags| tags.iter().any(|tag| [tenants::TAG, parking::TAG].contains(&tag.as_str())));
     if !admin_only {
         operation.parameters.get_or_insert_default().push(tenant_header().into());
     }
@@ -147,6 +152,6 @@ mod tests {
                 assert!(operation["responses"]["401"].is_object(), "{method} {path} does not know 401");
             }
         }
-        assert_eq!(paths.len(), 28);
+        assert_eq!(paths.len(), 31);
     }
 }

@@ -116,6 +116,11 @@ impl Problem {
         Self::new(StatusCode::FORBIDDEN, "forbidden", "the key may not do this", detail)
     }
 
+    /// 403: the key may, but the process itself may not.
+    pub fn not_permitted(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "not_permitted", "this process may not do this", detail)
+    }
+
     /// 404.
     pub fn not_found(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", "not found", detail)

@@ -7,7 +7,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use whimbrel_core::contract::ContractSet;
 use whimbrel_core::intake::IDEMPOTENCY_WINDOW;
-use whimbrel_core::port::{Clock, Publisher, Store};
+use whimbrel_core::port::{Clock, Parking, Publisher, Store};
 
 use crate::events::Schemas;
 use crate::key;
@@ -22,6 +22,8 @@ pub struct ApiState {
     pub store: Arc<dyn Store>,
     /// Where events and notices go.
     pub publisher: Arc<dyn Publisher>,
+    /// What could not be processed.
+    pub parking: Arc<dyn Parking>,
     /// The contracts that tenants can have.
     pub contracts: Arc<ContractSet>,
     /// Time and randomness.

@@ -31,7 +31,7 @@ pub struct Event {
     pub body: Bytes,
     /// Where the publisher's data lies inside `body`.
     pub data_range: std::ops::Range<usize>,
-    /// The publisher's trace.
+    /// The publisher's trace, or the span of intake within it.
     pub trace: TraceContext,
     /// When set, only this endpoint gets it (rule 22: test events).
     pub only_endpoint: Option<EndpointId>,

@@ -167,6 +167,25 @@ typed_id!(
     AuditId, "aud"
 );
 
+typed_id!(
+    /// A message that lies in parking. Made from what the message holds, so two that are the same have one id.
+    ParkedId, "prk"
+);
+
+impl ParkedId {
+    /// The same for the same parts in the same order.
+    pub fn of<'p>(parts: impl IntoIterator<Item = &'p [u8]>) -> Self {
+        let mut hash = Sha256::new();
+        for part in parts {
+            hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+            hash.update(part);
+        }
+        let mut bytes = [0u8; 16];
+        bytes.copy_from_slice(&hash.finalize()[..16]);
+        Self(Uuid::from_bytes(bytes))
+    }
+}
+
 impl EventId {
     /// The id of an event that Whimbrel itself speaks of: always the same for the same cause, so that saying it
     /// again makes no second event (rule 11). `at` is when it happened, and must be the same each time too.

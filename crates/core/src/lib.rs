@@ -10,6 +10,7 @@ pub mod intake;
 pub mod judge;
 pub mod message;
 pub mod outcome;
+pub mod parking;
 pub mod port;
 pub mod problem;
 pub mod render;
@@ -23,6 +24,6 @@ pub mod tenant;
 pub mod tier;
 pub mod time;
 
-pub use id::{AuditId, DeliveryId, EndpointId, EventId, ExecutionId, KeyId, ReplayId};
+pub use id::{AuditId, DeliveryId, EndpointId, EventId, ExecutionId, KeyId, ParkedId, ReplayId};
 pub use tenant::TenantId;
 pub use time::Timestamp;

@@ -1,6 +1,7 @@
 //! Delay tiers: one queue per distinct delay. A delay that is no tier is made of hops.
 
 use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 /// The hops for jobs over their endpoint's cap (rule 17), also used for what remains of a delay.
@@ -46,9 +47,10 @@ impl fmt::Debug for Tier {
     }
 }
 
-/// Every tier of a deployment: the delays of its contracts and the hops.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tiers(Vec<Tier>);
+/// Every tier of a deployment: the delays of its contracts and the hops. Clones are the same tiers: a reload that adds
+/// some adds them everywhere.
+#[derive(Debug, Clone)]
+pub struct Tiers(Arc<RwLock<Vec<Tier>>>);
 
 impl Tiers {
     /// From the contracts' distinct delays; the hops are added.
@@ -56,20 +58,34 @@ impl Tiers {
         let mut tiers: Vec<Tier> = delays.into_iter().chain(HOPS).map(Tier::new).collect();
         tiers.sort_unstable();
         tiers.dedup();
-        Self(tiers)
+        Self(Arc::new(RwLock::new(tiers)))
     }
 
     /// Shortest first.
-    pub fn iter(&self) -> impl Iterator<Item = Tier> + '_ {
-        self.0.iter().copied()
+    pub fn iter(&self) -> impl Iterator<Item = Tier> + use<> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone().into_iter()
+    }
+
+    /// Whether it is one of them.
+    pub fn has(&self, tier: Tier) -> bool {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).binary_search(&tier).is_ok()
+    }
+
+    /// Adds these, for every clone. None is ever taken out: what waits in one still has to come out of it.
+    pub fn add(&self, more: impl IntoIterator<Item = Tier>) {
+        let mut tiers = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        tiers.extend(more);
+        tiers.sort_unstable();
+        tiers.dedup();
     }
 
     /// The largest tier that does not exceed `remaining`, or exceeds it by no more than the time it took to get
     /// here: a delay that is a tier is one hop, although a little of it has passed. The smallest one if all do.
     pub fn hop(&self, remaining: Duration) -> Tier {
         let remaining = remaining + SLACK_MAX.min(remaining / 20);
-        let fitting = self.0.partition_point(|tier| tier.delay() <= remaining);
-        self.0[fitting.saturating_sub(1)]
+        let tiers = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let fitting = tiers.partition_point(|tier| tier.delay() <= remaining);
+        tiers[fitting.saturating_sub(1)]
     }
 }
 
@@ -84,6 +100,17 @@ mod tests {
             [name(5_000), name(90_000), name(300_000), name(7_200_000), name(86_400_000), name(150)],
             ["5s", "90s", "5m", "2h", "24h", "150ms"]
         );
+    }
+
+    #[test]
+    fn rule_26_what_a_reload_adds_is_there_for_every_clone() {
+        let tiers = Tiers::new([]);
+        let clone = tiers.clone();
+        let minute = Tier::new(Duration::from_mins(1));
+        assert!(!clone.has(minute));
+        tiers.add([minute, minute]);
+        assert!(clone.has(minute) && clone.iter().count() == HOPS.len() + 1);
+        assert_eq!(clone.hop(Duration::from_secs(90)), minute);
     }
 
     #[test]

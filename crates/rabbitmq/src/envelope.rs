@@ -4,6 +4,7 @@ use bytes::Bytes;
 use lapin::BasicProperties;
 use lapin::message::Delivery;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
+use whimbrel_core::parking::labels;
 use whimbrel_core::port::{Message, QueueError, Received, Route, Source, Tag};
 use whimbrel_core::tier::Tiers;
 
@@ -11,7 +12,6 @@ use crate::topology::{DELAY, EVENTS, JOBS, NOTICES, OUTCOMES, PARKING};
 
 /// AMQP's limit for short strings.
 const SHORT_BYTES_MAX: usize = 255;
-const REASON_BYTES_MAX: usize = 1024;
 
 /// What `basic.publish` takes.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ impl Envelope {
     /// the broker holds against the connection's.
     pub(crate) fn seal(message: Message, tiers: &Tiers, user: Option<&str>) -> Result<Self, QueueError> {
         if let Route::Delay(tier, _) = message.route
-            && !tiers.iter().any(|known| known == tier)
+            && !tiers.has(tier)
         {
             return Err(QueueError::Fatal(format!(
                 "there is no delay queue for {tier}: run `whimbrel topology apply`"
@@ -44,7 +44,9 @@ impl Envelope {
                 user.map_or(properties.clone(), |user| properties.with_user_id(short(user)))
             }
             Route::Notices(kind) => properties.with_type(short(kind)),
-            Route::Parking { source, reason } => properties.with_headers(why(*source, reason)),
+            Route::Parking { source, origin, reason } => {
+                properties.with_headers(table(labels(Some(*source), reason, Some(message.id.created_at()), origin)))
+            }
             _ => properties,
         };
         Ok(Self { exchange, key, properties, payload: message.payload })
@@ -52,7 +54,7 @@ impl Envelope {
 }
 
 /// Exchange and routing key.
-fn address(route: &Route) -> (&'static str, ShortString) {
+pub(crate) fn address(route: &Route) -> (&'static str, ShortString) {
     match route {
         Route::Events(kind) => (EVENTS, short(kind)),
         Route::Jobs(lane) => (JOBS, short(&format!("now.{lane}"))),
@@ -63,12 +65,13 @@ fn address(route: &Route) -> (&'static str, ShortString) {
     }
 }
 
-fn why(source: Source, reason: &str) -> FieldTable {
-    let reason: String = reason.chars().filter(|char| !char.is_control()).collect();
-    let mut headers = FieldTable::default();
-    headers.insert("source".into(), AMQPValue::LongString(source.to_string().into()));
-    headers.insert("reason".into(), AMQPValue::LongString(cut(&reason, REASON_BYTES_MAX).into()));
-    headers
+/// Headers as AMQP has them.
+pub(crate) fn table(headers: Vec<(String, String)>) -> FieldTable {
+    let mut table = FieldTable::default();
+    for (name, value) in headers {
+        table.insert(short(&name), AMQPValue::LongString(value.into()));
+    }
+    table
 }
 
 /// A delivery as its consumer gets it.
@@ -88,7 +91,8 @@ pub(crate) fn open(delivery: Delivery, source: Source, epoch: u64) -> Received {
     }
 }
 
-fn headers(properties: &BasicProperties) -> Vec<(String, String)> {
+/// Those headers that are texts.
+pub(crate) fn headers(properties: &BasicProperties) -> Vec<(String, String)> {
     let headers = properties.headers().iter().flat_map(FieldTable::inner);
     headers
         .filter_map(|(name, value)| match value {
@@ -100,7 +104,7 @@ fn headers(properties: &BasicProperties) -> Vec<(String, String)> {
 }
 
 /// Quorum queues count in a header; where it is missing the flag says once.
-fn redeliveries(delivery: &Delivery) -> u32 {
+pub(crate) fn redeliveries(delivery: &Delivery) -> u32 {
     let headers = delivery.properties.headers().as_ref();
     let counted = headers.and_then(|headers| headers.inner().get("x-delivery-count")).and_then(number);
     counted.unwrap_or(0).max(u32::from(delivery.redelivered))
@@ -119,7 +123,8 @@ fn number(value: &AMQPValue) -> Option<u32> {
     }
 }
 
-fn short(text: &str) -> ShortString {
+/// Cut to what a short string may hold.
+pub(crate) fn short(text: &str) -> ShortString {
     cut(text, SHORT_BYTES_MAX).into()
 }
 
@@ -169,12 +174,5 @@ mod tests {
     fn only_notices_are_not_persistent() {
         let mode = |route| *seal(route).expect("known").properties.delivery_mode();
         assert_eq!([mode(Route::Notices("x".to_owned())), mode(Route::Outcomes)], [Some(1), Some(2)]);
-    }
-
-    #[test]
-    fn a_reason_is_cut_between_characters() {
-        let headers = why(Source::Events, &format!("\n{}", "é".repeat(2_000)));
-        let Some(AMQPValue::LongString(reason)) = headers.inner().get("reason") else { panic!("no reason") };
-        assert_eq!(reason.to_string(), "é".repeat(512));
     }
 }

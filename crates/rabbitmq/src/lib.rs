@@ -10,8 +10,10 @@ mod connection;
 mod consumer;
 mod envelope;
 mod fault;
+mod parking;
 mod publisher;
 mod queue;
 
+pub use parking::RabbitParking;
 pub use queue::{Options, RabbitQueue};
 pub use topology::Topology;

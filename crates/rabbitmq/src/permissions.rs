@@ -78,7 +78,10 @@ pub const fn permissions(role: Role) -> Permissions {
         Role::Tracker => {
             (NOTHING, r"^whimbrel\.(jobs|delay|events|notices|parking)$", r"^whimbrel\.outcomes\.v[0-9]+$")
         }
-        Role::Redrive => (NOTHING, r"^whimbrel\.(events|jobs|outcomes)$", r"^whimbrel\.(parking|unroutable)\.v[0-9]+$"),
+        // Parking is written, too: what was looked at too often is put down anew.
+        Role::Redrive => {
+            (NOTHING, r"^whimbrel\.(events|jobs|outcomes|parking)$", r"^whimbrel\.(parking|unroutable)\.v[0-9]+$")
+        }
         Role::Topology => (r"^whimbrel\.", r"^whimbrel\.", r"^whimbrel\."),
     };
     Permissions { configure, write, read }

@@ -35,7 +35,7 @@ pub struct Options {
 
 /// The queue on a RabbitMQ broker that has the [`Topology`].
 pub struct RabbitQueue {
-    topology: Topology,
+    tiers: Tiers,
     consuming: Arc<Keeper>,
     publishing: Arc<Keeper>,
     publisher: Arc<RabbitPublisher>,
@@ -57,25 +57,15 @@ impl RabbitQueue {
         let (publishing, consuming) = (keep(Purpose::Publish), keep(Purpose::Consume));
         let guard = stop.clone().drop_guard();
         tokio::try_join!(publishing.settled(), consuming.settled())?;
-        let topology = Topology::new(&tiers);
         let user = options.name_user.then(|| address.uri().authority.userinfo.username);
-        let publisher = Arc::new(RabbitPublisher::new(publishing.clone(), tiers, user, closing.clone()));
-        Ok(Arc::new(Self {
-            topology,
-            consuming,
-            publishing,
-            publisher,
-            clock,
-            closing,
-            stop,
-            _stop_when_dropped: guard,
-        }))
+        let publisher = Arc::new(RabbitPublisher::new(publishing.clone(), tiers.clone(), user, closing.clone()));
+        Ok(Arc::new(Self { tiers, consuming, publishing, publisher, clock, closing, stop, _stop_when_dropped: guard }))
     }
 
     /// Whether every exchange and queue is there; their arguments and bindings take
     /// [`check`](crate::topology::check). `Fatal` names what is missing.
     pub async fn exists(&self) -> Result<(), QueueError> {
-        for exchange in &self.topology.exchanges {
+        for exchange in &Topology::new(&self.tiers).exchanges {
             let passive = ExchangeDeclareOptions { passive: true, ..ExchangeDeclareOptions::default() };
             let kind: ExchangeKind = exchange.kind.into();
             self.ask(async |channel| {
@@ -84,6 +74,26 @@ impl RabbitQueue {
             .await?;
         }
         self.depths().await.map(drop)
+    }
+
+    /// Whether these tiers' queues are there, too (rule 26). `Fatal` names the one that is missing.
+    pub async fn has_tiers(&self, tiers: &Tiers) -> Result<(), QueueError> {
+        self.count(&Topology::new(tiers)).await.map(drop)
+    }
+
+    /// What waits in the queues of a topology; `Fatal` for one that is not there.
+    async fn count(&self, topology: &Topology) -> Result<Vec<DepthRow>, QueueError> {
+        let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+        self.ask(async |channel| {
+            let mut rows = Vec::with_capacity(topology.queues.len());
+            for queue in &topology.queues {
+                let asked = channel.queue_declare(queue.name.as_str().into(), passive, FieldTable::default());
+                let ready = asked.await?.message_count().into();
+                rows.push(DepthRow { name: queue.label.clone(), ready });
+            }
+            Ok(rows)
+        })
+        .await
     }
 
     /// Asks on a channel of its own, which a refusal closes.
@@ -132,17 +142,7 @@ impl Queue for RabbitQueue {
     }
 
     async fn depths(&self) -> Result<Vec<DepthRow>, QueueError> {
-        let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
-        self.ask(async |channel| {
-            let mut rows = Vec::with_capacity(self.topology.queues.len());
-            for queue in &self.topology.queues {
-                let asked = channel.queue_declare(queue.name.as_str().into(), passive, FieldTable::default());
-                let ready = asked.await?.message_count().into();
-                rows.push(DepthRow { name: queue.label.clone(), ready });
-            }
-            Ok(rows)
-        })
-        .await
+        self.count(&Topology::new(&self.tiers)).await
     }
 
     async fn close(&self) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sqlx::{SqliteConnection, SqlitePool};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
-use whimbrel_core::port::{Clock, Queue, Store};
+use whimbrel_core::port::{Clock, Parking, Queue, Store};
 use whimbrel_core::sealing::KeyRing;
 
 use crate::connect;
@@ -14,7 +14,7 @@ use crate::error::OpenError;
 use crate::fault::Fault;
 use crate::lock::DataDir;
 use crate::queue::lot::Bounds;
-use crate::queue::{Dispatch, SqliteQueue, table};
+use crate::queue::{Dispatch, SqliteParking, SqliteQueue, table};
 use crate::store::SqliteStore;
 use crate::writer::{self, Start, Tally, Task, Writer};
 
@@ -52,6 +52,8 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ring: Arc<KeyRing>,
     pub(crate) store_closed: CancellationToken,
+    /// Held by who walks through parking.
+    pub(crate) parking: tokio::sync::Mutex<()>,
     tasks: TaskTracker,
     stop: DropGuard,
 }
@@ -91,7 +93,8 @@ impl Engine {
         tasks.close();
         let reads = connect::read_pool(&file, options.readers);
         let (store_closed, stop) = (CancellationToken::new(), stop.drop_guard());
-        let shared = Shared { writer, reads, dispatch, clock, ring, store_closed, tasks, stop };
+        let parking = tokio::sync::Mutex::default();
+        let shared = Shared { writer, reads, dispatch, clock, ring, store_closed, parking, tasks, stop };
         Ok(Self { shared: Arc::new(shared), tally })
     }
 
@@ -103,6 +106,11 @@ impl Engine {
     /// The queue's side.
     pub fn queue(&self) -> Arc<dyn Queue> {
         Arc::new(SqliteQueue(self.shared.clone()))
+    }
+
+    /// What was parked.
+    pub fn parking(&self) -> Arc<dyn Parking> {
+        Arc::new(SqliteParking(self.shared.clone()))
     }
 
     /// What the writer has done.

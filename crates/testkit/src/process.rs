@@ -168,6 +168,13 @@ impl Whimbrel {
         self.exited(grace).await
     }
 
+    /// Asks it with SIGHUP to read its configuration again.
+    pub fn hang_up(&self) {
+        if let Some(child) = &self.child {
+            child.signal(Signal::HUP);
+        }
+    }
+
     /// Starts it again after its end (or kills and starts it), with the same ports, data and settings.
     ///
     /// # Errors

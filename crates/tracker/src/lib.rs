@@ -3,9 +3,11 @@
 mod announce;
 mod duty;
 mod fold;
+mod parking;
 mod publish;
 mod replay;
 mod settle;
+mod span;
 mod sweep;
 mod upkeep;
 

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use whimbrel_core::event::TraceContext;
 use whimbrel_core::id::PackId;
 use whimbrel_core::message::{Body, Job, PROTOBUF, encode_jobs};
 use whimbrel_core::port::{Clock, Lane, Message, Route, ToPublish};
@@ -16,6 +17,8 @@ pub(crate) struct Ready {
     pub(crate) lane: Lane,
     pub(crate) at: Option<Timestamp>,
     pub(crate) jitter: Duration,
+    /// The attempt it comes after, if that is known; else the job goes on from the event.
+    pub(crate) after: Option<TraceContext>,
 }
 
 /// The jobs' messages, packed per lane and tier.
@@ -23,9 +26,9 @@ pub(crate) fn job_messages(clock: &dyn Clock, tiers: &Tiers, ready: Vec<Ready>) 
     let now = clock.now();
     let mut bodies: HashMap<EventId, Arc<Body>> = HashMap::new();
     let mut groups: HashMap<(Lane, Option<Tier>), Vec<Job>> = HashMap::new();
-    for Ready { what, lane, at, jitter } in ready {
+    for Ready { what, lane, at, jitter, after } in ready {
         let tier = at.map(|at| at.since(now)).filter(|wait| !wait.is_zero()).map(|wait| tiers.hop(wait));
-        groups.entry((lane, tier)).or_default().push(job(what, at, jitter, &mut bodies));
+        groups.entry((lane, tier)).or_default().push(Job { not_before: at, jitter, ..job(what, after, &mut bodies) });
     }
     let messages = groups.into_iter().flat_map(|((lane, tier), jobs)| {
         let route = tier.map_or(Route::Jobs(lane), |tier| Route::Delay(tier, lane));
@@ -41,7 +44,7 @@ pub(crate) fn job_messages(clock: &dyn Clock, tiers: &Tiers, ready: Vec<Ready>) 
         .collect()
 }
 
-fn job(what: ToPublish, at: Option<Timestamp>, jitter: Duration, bodies: &mut HashMap<EventId, Arc<Body>>) -> Job {
+fn job(what: ToPublish, after: Option<TraceContext>, bodies: &mut HashMap<EventId, Arc<Body>>) -> Job {
     let body = bodies.entry(what.delivery.event).or_insert_with(|| {
         Arc::new(Body {
             event: what.delivery.event,
@@ -59,9 +62,9 @@ fn job(what: ToPublish, at: Option<Timestamp>, jitter: Duration, bodies: &mut Ha
         attempt: what.delivery.attempt,
         contract: what.contract,
         endpoint_version: what.endpoint_version,
-        not_before: at,
+        not_before: None,
         hops: 0,
-        jitter,
-        trace: what.trace,
+        jitter: Duration::ZERO,
+        trace: after.unwrap_or(what.trace),
     }
 }

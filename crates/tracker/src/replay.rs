@@ -1,10 +1,11 @@
 //! Replays, a window at a time (rule 8): taken from the store, published in their lane, and again as outcomes come in.
 
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info};
+use tracing::{Instrument as _, debug, info, info_span};
 use whimbrel_core::id::ReplayId;
 use whimbrel_core::port::{Forgotten, Page, Publisher};
 use whimbrel_core::replay::{Replay, ReplayFilter, ReplayKind, ReplayState};
+use whimbrel_telemetry::DUTY;
 
 use crate::duty::{DutyConfig, DutyError};
 use crate::settle::Tracker;
@@ -51,7 +52,10 @@ impl Tracker {
         let kind = replay.kind.as_str();
         metrics::counter!("whimbrel_replayed_total", "kind" => kind).increment(step.taken.len() as u64);
         // Nothing that was taken is left to the sweep: until it is published, the window stays full.
-        self.publish_now(publisher, step.taken, |_| replay.kind.lane(), stop).await?;
+        if !step.taken.is_empty() {
+            let span = info_span!(target: DUTY, "replay", replay.kind = kind, deliveries = step.taken.len());
+            self.publish_now(publisher, step.taken, |_| replay.kind.lane(), stop).instrument(span).await?;
+        }
         Ok(step.state == ReplayState::Running)
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
-use whimbrel_core::contract::ContractSet;
+use whimbrel_core::contract::Contracts;
 use whimbrel_core::id::PackId;
 use whimbrel_core::message::{PROTOBUF, decode_outcomes, id_bytes, v1};
 use whimbrel_core::outcome::{Fate, Outcome};
@@ -19,6 +19,7 @@ use whimbrel_core::{DeliveryId, EndpointId};
 
 use crate::fold::{Folded, Planned, Rules, fold};
 use crate::publish::{Ready, job_messages};
+use crate::span;
 
 /// Packs taken at once. With 64 outcomes a pack this bounds a transaction at 2,048 outcomes.
 const BATCH_PACKS_MAX: usize = 32;
@@ -35,7 +36,7 @@ pub struct Tracker {
     /// Where outcomes come from and retries go.
     pub queue: Arc<dyn Queue>,
     /// The rules.
-    pub contracts: Arc<ContractSet>,
+    pub contracts: Contracts,
     /// The delays there are.
     pub tiers: Arc<Tiers>,
     /// Time and jitter.
@@ -84,10 +85,12 @@ impl Tracker {
         stop: &CancellationToken,
     ) -> Result<(), QueueError> {
         let Some(last) = packs.last().map(|pack| pack.tag) else { return Ok(()) };
+        let begun = self.clock.now();
         let outcomes = self.decode(publisher, packs, stop).await?;
         if let Some(folded) = self.settle(&outcomes, stop).await {
             count(&outcomes, &folded);
-            self.publish(publisher, &folded, stop).await?;
+            self.publish(publisher, &outcomes, &folded, stop).await?;
+            span::settled(&outcomes, &folded, begun, &*self.clock);
             return acker.ack_through(last).await;
         }
         Ok(())
@@ -106,7 +109,8 @@ impl Tracker {
                 Ok(decoded) => outcomes.extend(decoded),
                 Err(error) => {
                     error!(%error, "an outcome pack cannot be read and is parked");
-                    let route = Route::Parking { source: Source::Outcomes, reason: format!("malformed: {error}") };
+                    let (origin, reason) = (pack.origin(), format!("malformed: {error}"));
+                    let route = Route::Parking { source: Source::Outcomes, origin, reason };
                     insist(publisher, vec![self.message(route, pack.content_type, pack.payload)], stop.cancelled())
                         .await?;
                 }
@@ -156,7 +160,8 @@ impl Tracker {
     }
 
     async fn settle_once(&self, outcomes: &[Outcome]) -> Result<Folded, StoreError> {
-        let rules = Rules { contracts: &self.contracts, sweep_grace: self.sweep_grace, now: self.clock.now() };
+        let contracts = self.contracts.current();
+        let rules = Rules { contracts: &contracts, sweep_grace: self.sweep_grace, now: self.clock.now() };
         let last: Mutex<Folded> = Mutex::default();
         let decide = |facts: &whimbrel_core::port::Facts| {
             let folded = fold(facts, outcomes, rules, &|| self.clock.fraction());
@@ -176,6 +181,7 @@ impl Tracker {
     async fn publish(
         &self,
         publisher: &dyn Publisher,
+        outcomes: &[Outcome],
         folded: &Folded,
         stop: &CancellationToken,
     ) -> Result<(), QueueError> {
@@ -190,7 +196,7 @@ impl Tracker {
         let Some(found) = self.carried(ids.collect(), stop).await else { return Err(QueueError::Closed) };
         let (given_up, found): (Vec<_>, Vec<_>) =
             found.into_iter().partition(|what| folded.exhausted.contains(&what.delivery.id));
-        let mut messages = job_messages(&*self.clock, &self.tiers, ready(&folded.publish, found));
+        let mut messages = job_messages(&*self.clock, &self.tiers, ready(&folded.publish, found, outcomes));
         messages.extend(folded.decision.suspended.iter().map(|suspended| self.changed(suspended)));
         messages.extend(given_up.iter().filter_map(|what| self.exhausted(what)));
         insist(publisher, messages, stop.cancelled()).await
@@ -233,12 +239,14 @@ impl Tracker {
     }
 }
 
-/// The planned ones among what was found, each as planned.
-fn ready(planned: &[Planned], found: Vec<ToPublish>) -> Vec<Ready> {
+/// The planned ones among what was found, each as planned, and after which attempt.
+fn ready(planned: &[Planned], found: Vec<ToPublish>, outcomes: &[Outcome]) -> Vec<Ready> {
+    let attempts = span::last_attempts(outcomes);
     let plans: HashMap<_, _> = planned.iter().map(|planned| (planned.delivery, *planned)).collect();
     let ready = found.into_iter().filter_map(|what| {
         let plan = plans.get(&what.delivery.id)?;
-        Some(Ready { what, lane: Lane::Slow, at: plan.at, jitter: plan.jitter })
+        let after = attempts.get(&what.delivery.id).map(|trace| (*trace).clone());
+        Some(Ready { what, lane: Lane::Slow, at: plan.at, jitter: plan.jitter, after })
     });
     ready.collect()
 }

@@ -6,10 +6,11 @@
 //! What is published in vain all the same is dropped by the sender, which compares it with the store.
 
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
+use tracing::{Instrument as _, info_span, warn};
 use whimbrel_core::Timestamp;
 use whimbrel_core::delivery::Delivery;
 use whimbrel_core::port::{Lane, Publisher};
+use whimbrel_telemetry::DUTY;
 
 use crate::duty::{DutyConfig, DutyError};
 use crate::settle::Tracker;
@@ -123,6 +124,7 @@ impl Tracker {
         }
         warn!(deliveries = overdue.len(), %lane, "overdue deliveries are published again");
         metrics::counter!("whimbrel_sweep_republished_total", "lane" => lane.as_str()).increment(overdue.len() as u64);
-        self.publish_now(publisher, overdue, |_| lane, stop).await
+        let span = info_span!(target: DUTY, "sweep", lane = lane.as_str(), deliveries = overdue.len());
+        self.publish_now(publisher, overdue, |_| lane, stop).instrument(span).await
     }
 }

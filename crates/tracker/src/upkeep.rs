@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{Instrument as _, info, info_span, warn};
 use whimbrel_core::Timestamp;
 use whimbrel_core::port::StoreError;
+use whimbrel_telemetry::DUTY;
 
 use crate::duty::{DutyConfig, DutyError};
 use crate::settle::Tracker;
@@ -22,7 +23,8 @@ impl Tracker {
         for day in [now.before(DAY), now] {
             self.store.count_usage(day).await?;
         }
-        self.retain(now.before(config.retention), stop).await
+        let span = info_span!(target: DUTY, "retention");
+        self.retain(now.before(config.retention), stop).instrument(span).await
     }
 
     /// What never ended is failed first, so that nothing vanishes unsaid; then whole days or chunks go.

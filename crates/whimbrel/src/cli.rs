@@ -37,6 +37,7 @@ pub(crate) enum Command {
     /// Brings the database's schema up to this version.
     Migrate,
     // Without a doc comment here, the help shows all that the arguments' own says.
+    Parking(cmd::parking::ParkingArgs),
     Prune(cmd::prune::PruneArgs),
     Secrets(cmd::secrets::SecretsArgs),
     Export(cmd::transfer::ExportArgs),

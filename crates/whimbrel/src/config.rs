@@ -1,5 +1,6 @@
 //! The configuration: defaults, then a file, then `WHIMBREL_…` variables. One struct per section.
 
+mod changes;
 mod env;
 mod show;
 #[cfg(test)]
@@ -67,6 +68,9 @@ pub(crate) struct Amqp {
     /// and the tracker. Default none.
     #[serde(deserialize_with = "texts")]
     pub(crate) trusted_users: Vec<String>,
+    /// `WHIMBREL_AMQP__REDRIVE_URL`: the broker as the user that may bring parked messages back. The API and the
+    /// tracker use it, and `amqp_url` when it is not set.
+    pub(crate) redrive_url: Option<SecretString>,
 }
 
 /// Where connections may go.
@@ -116,6 +120,9 @@ pub(crate) struct Sender {
     /// `WHIMBREL_SENDER__GRACE`: how long POSTs may go on after the stop signal. Default `25s`.
     #[serde(with = "humantime_serde")]
     pub(crate) grace: Duration,
+    /// `WHIMBREL_SENDER__TRACEPARENT`: receivers get the header `traceparent`, which names the attempt in the
+    /// publisher's trace. Default false.
+    pub(crate) traceparent: bool,
 }
 
 /// What the tracker does by the clock.
@@ -180,9 +187,9 @@ impl Default for Config {
 impl Default for Sender {
     fn default() -> Self {
         let [live_slots, slow_slots, bulk_slots] = whimbrel_sender::SenderConfig::default().slots;
-        let whimbrel_sender::SenderConfig { endpoint_in_flight_max, grace, .. } =
+        let whimbrel_sender::SenderConfig { endpoint_in_flight_max, grace, traceparent, .. } =
             whimbrel_sender::SenderConfig::default();
-        Self { live_slots, slow_slots, bulk_slots, endpoint_in_flight: endpoint_in_flight_max, grace }
+        Self { live_slots, slow_slots, bulk_slots, endpoint_in_flight: endpoint_in_flight_max, grace, traceparent }
     }
 }
 

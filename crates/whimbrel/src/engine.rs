@@ -8,10 +8,10 @@ use anyhow::Context;
 use secrecy::{ExposeSecret, SecretString};
 use tracing::{info, warn};
 use whimbrel_core::contract::ContractSet;
-use whimbrel_core::port::{Clock, Queue, QueueError, Store, SystemClock};
+use whimbrel_core::port::{Clock, Parking, Queue, QueueError, Store, SystemClock};
 use whimbrel_core::tier::Tiers;
 use whimbrel_postgres::PostgresStore;
-use whimbrel_rabbitmq::RabbitQueue;
+use whimbrel_rabbitmq::{RabbitParking, RabbitQueue};
 
 use crate::config::Config;
 use crate::keys;
@@ -20,6 +20,8 @@ use crate::keys;
 pub(crate) struct Engine {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) queue: Arc<dyn Queue>,
+    /// What could not be processed.
+    pub(crate) parking: Arc<dyn Parking>,
     /// The distributed engine's servers, whose schema and topology are not this process's to change; `None` when
     /// embedded.
     servers: Option<(Arc<PostgresStore>, Arc<RabbitQueue>)>,
@@ -46,6 +48,16 @@ impl Engine {
                 Err(_) => {}
             }
             tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    }
+}
+
+impl Engine {
+    /// Fails when the broker lacks a tier's queue (rule 26). The embedded engine needs none.
+    pub(crate) async fn has_tiers(&self, tiers: &Tiers) -> anyhow::Result<()> {
+        match &self.servers {
+            Some((_, rabbitmq)) => Ok(rabbitmq.has_tiers(tiers).await?),
+            None => Ok(()),
         }
     }
 }
@@ -85,7 +97,12 @@ pub(crate) fn contracts(config: &Config) -> anyhow::Result<ContractSet> {
 fn files(root: &Path, dir: &Path) -> anyhow::Result<Vec<(String, String)>> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(dir).with_context(|| format!("{} cannot be read", dir.display()))? {
-        let path = entry?.path();
+        let entry = entry?;
+        // The folders behind a Kubernetes ConfigMap's files.
+        if entry.file_name().as_encoded_bytes().starts_with(b"..") {
+            continue;
+        }
+        let path = entry.path();
         if path.is_dir() {
             files.extend(self::files(root, &path)?);
         } else if path.extension().is_some_and(|extension| extension == "toml" || extension == "json") {
@@ -106,7 +123,7 @@ pub(crate) async fn open(config: &Config, tiers: &Tiers, clock: &Arc<dyn Clock>)
         let options = whimbrel_sqlite::Options::default();
         let engine = whimbrel_sqlite::Engine::open(&config.data_dir, options, ring, clock.clone()).await?;
         info!(data_dir = %config.data_dir.display(), "embedded engine");
-        return Ok(Engine { store: engine.store(), queue: engine.queue(), servers: None });
+        return Ok(Engine { store: engine.store(), queue: engine.queue(), parking: engine.parking(), servers: None });
     };
     let store = PostgresStore::connect(
         urls.database.expose_secret(),
@@ -120,10 +137,13 @@ pub(crate) async fn open(config: &Config, tiers: &Tiers, clock: &Arc<dyn Clock>)
         role: "whimbrel".into(),
         name_user: config.amqp.tenant_from_user_id,
     };
+    let redrive_url = config.amqp.redrive_url.as_ref().unwrap_or(urls.amqp).expose_secret().to_owned();
+    let parking = RabbitParking::new(&whimbrel_rabbitmq::Options { url: redrive_url, ..options.clone() })?;
     let queue = RabbitQueue::connect(options, tiers.clone(), clock.clone()).await?;
     info!("distributed engine");
     let store = Arc::new(store);
-    Ok(Engine { store: store.clone(), queue: queue.clone(), servers: Some((store, queue)) })
+    let parking = Arc::new(parking);
+    Ok(Engine { store: store.clone(), queue: queue.clone(), parking, servers: Some((store, queue)) })
 }
 
 /// What the API needs of engine and configuration.
@@ -143,6 +163,7 @@ pub(crate) fn api_state(
     whimbrel_api::ApiState {
         store: engine.store.clone(),
         publisher: engine.queue.publisher(),
+        parking: engine.parking.clone(),
         contracts: contracts.clone(),
         clock: clock.clone(),
         settings: Arc::new(settings),

@@ -6,6 +6,7 @@ mod config;
 mod engine;
 mod gauges;
 mod keys;
+mod live;
 mod measured;
 mod wiring;
 
@@ -43,7 +44,7 @@ fn main() -> ExitCode {
 async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let load = || Config::load(cli.config.as_deref());
     match cli.command {
-        Command::Serve(args) => cmd::serve::run(args, load()?).await,
+        Command::Serve(args) => cmd::serve::run(args, load).await,
         Command::Demo(args) => cmd::demo::run(args).await,
         Command::Listen(args) => cmd::listen::run(args).await,
         Command::Send(args) => cmd::send::run(args).await,
@@ -51,6 +52,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Contracts(args) => cmd::contracts::run(args).await,
         Command::Topology(args) => cmd::topology::run(args, load()?).await,
         Command::Migrate => cmd::migrate::run(load()?).await,
+        Command::Parking(args) => cmd::parking::run(args, load).await,
         Command::Prune(args) => cmd::prune::run(args, load()?).await,
         Command::Secrets(args) => cmd::secrets::run(args, load).await,
         Command::Export(args) => cmd::transfer::export(args, load()?).await,

@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
-use whimbrel_core::contract::ContractSet;
+use whimbrel_core::contract::{ContractName, ContractSet, Contracts};
 use whimbrel_core::port::{ApiKey, Clock, SystemClock};
 use whimbrel_core::tenant::Tenant;
 use whimbrel_core::tier::Tiers;
@@ -23,6 +23,7 @@ use crate::config::Config;
 use crate::engine::{self, Engine};
 use crate::gauges::Gauges;
 use crate::keys;
+use crate::live::{Live, LiveRouter};
 use crate::measured::{Dues, Measured};
 
 /// A part of Whimbrel that can be a process of its own.
@@ -40,6 +41,16 @@ pub(crate) enum Role {
 
 impl Role {
     pub(crate) const ALL: [Self; 4] = [Self::Api, Self::Ingest, Self::Sender, Self::Tracker];
+
+    /// Who sends the spans of a process with these roles.
+    pub(crate) fn service(roles: &[Self], config: &Config) -> anyhow::Result<whimbrel_telemetry::Service> {
+        let messaging_system = if config.distributed()?.is_some() { "rabbitmq" } else { "sqlite" };
+        let name = match roles {
+            [role] => format!("whimbrel-{}", role.exporting().as_str()),
+            _ => "whimbrel".to_owned(),
+        };
+        Ok(whimbrel_telemetry::Service { name, messaging_system })
+    }
 
     /// The same as the table of metrics has it.
     fn exporting(self) -> whimbrel_telemetry::Role {
@@ -62,7 +73,9 @@ pub(crate) struct Running {
     pub(crate) admin_key: Option<String>,
     /// The same, when it was made just now and nobody has seen it yet.
     pub(crate) new_admin_key: Option<String>,
-    engine: Engine,
+    /// What a reload may change.
+    pub(crate) live: Live,
+    pub(crate) engine: Engine,
     stop: CancellationToken,
     /// Stops last: health must answer while the others wind down.
     stop_ops: CancellationToken,
@@ -88,7 +101,9 @@ pub(crate) async fn start(config: Config, roles: &[Role]) -> anyhow::Result<Runn
     engine.check().await?;
     prepare(&engine, &config, &contracts, &clock).await?;
     let (admin_key, new_admin_key) = admin_key(&engine, &config, &clock, roles).await?;
+    let parts = Parts { config, contracts: Contracts::new(contracts), tiers, clock };
     let mut running = Running {
+        live: Live::new(&parts, api_listener.as_ref().map(|_| &engine)),
         api_addr: api_listener.as_ref().map(TcpListener::local_addr).transpose()?,
         ops_addr,
         admin_key,
@@ -99,23 +114,22 @@ pub(crate) async fn start(config: Config, roles: &[Role]) -> anyhow::Result<Runn
         tasks: JoinSet::new(),
         ops,
     };
-    let parts = Parts { config, contracts, tiers, clock };
     running.spawn_gauges(dues, &parts, roles);
     for role in roles {
         running.spawn(*role, &parts)?;
     }
     if let Some(listener) = api_listener {
-        running.spawn_api(listener, &parts);
+        running.spawn_api(listener);
     }
     Ok(running)
 }
 
 /// What every role is made of, besides the engine.
-struct Parts {
-    config: Config,
-    contracts: Arc<ContractSet>,
-    tiers: Arc<Tiers>,
-    clock: Arc<dyn Clock>,
+pub(crate) struct Parts {
+    pub(crate) config: Config,
+    pub(crate) contracts: Contracts,
+    pub(crate) tiers: Arc<Tiers>,
+    pub(crate) clock: Arc<dyn Clock>,
 }
 
 impl Running {
@@ -179,7 +193,8 @@ impl Running {
             Role::Tracker => {
                 let sweep_grace = parts.config.tracker.sweep_grace;
                 let tracker = whimbrel_tracker::Tracker { store, queue, contracts, tiers, clock, sweep_grace };
-                let duty = whimbrel_tracker::run_duty(tracker.clone(), duties(&parts.config), stop.clone());
+                let parking = self.engine.parking.clone();
+                let duty = whimbrel_tracker::run_duty(tracker.clone(), parking, duties(&parts.config), stop.clone());
                 self.task("tracker", whimbrel_tracker::run(tracker, stop));
                 self.task("tracker's duties", async {
                     duty.await;
@@ -209,9 +224,8 @@ impl Running {
         });
     }
 
-    fn spawn_api(&mut self, listener: TcpListener, parts: &Parts) {
-        let router =
-            whimbrel_api::router(engine::api_state(&self.engine, &parts.config, &parts.contracts, &parts.clock));
+    fn spawn_api(&mut self, listener: TcpListener) {
+        let Some(router) = self.live.api.as_ref().map(LiveRouter::router) else { return };
         let stop = self.stop.clone();
         self.task("api", async move { serve_until(listener, router, stop).await });
     }
@@ -248,6 +262,7 @@ fn sender(config: &Config) -> anyhow::Result<(whimbrel_sender::SenderConfig, whi
         slots: [config.sender.live_slots, config.sender.slow_slots, config.sender.bulk_slots],
         endpoint_in_flight_max: config.sender.endpoint_in_flight,
         grace: config.sender.grace,
+        traceparent: config.sender.traceparent,
         ..whimbrel_sender::SenderConfig::default()
     };
     let egress = whimbrel_sender::EgressPolicy {
@@ -288,7 +303,7 @@ fn ops_router(engine: &Engine, roles: &[Role]) -> axum::Router {
 }
 
 /// Whatever may still be attempted or repeated must still be there (rule 28).
-fn check_retention(config: &Config, contracts: &ContractSet) -> anyhow::Result<()> {
+pub(crate) fn check_retention(config: &Config, contracts: &ContractSet) -> anyhow::Result<()> {
     let longest = contracts.iter().map(|contract| contract.retry().longest()).max().unwrap_or_default();
     let least = whimbrel_core::intake::IDEMPOTENCY_WINDOW + longest;
     anyhow::ensure!(
@@ -307,14 +322,20 @@ async fn prepare(
     contracts: &ContractSet,
     clock: &Arc<dyn Clock>,
 ) -> anyhow::Result<()> {
+    let contract = default_contract(config, contracts)?;
+    let tenant = Tenant::new(TenantId::default(), contract, clock.now());
+    until_answered("the database", || engine.store.create_tenant(&tenant)).await?;
+    Ok(())
+}
+
+/// The contract of the tenant `default`, which must be loaded.
+pub(crate) fn default_contract(config: &Config, contracts: &ContractSet) -> anyhow::Result<ContractName> {
     let contract = config.default_contract.parse()?;
     anyhow::ensure!(
         contracts.get(&contract).is_some(),
         "default_contract `{contract}` is none of the loaded contracts"
     );
-    let tenant = Tenant::new(TenantId::default(), contract, clock.now());
-    until_answered("the database", || engine.store.create_tenant(&tenant)).await?;
-    Ok(())
+    Ok(contract)
 }
 
 /// The configured key; else the stored one; else a new one.

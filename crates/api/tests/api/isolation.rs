@@ -43,6 +43,8 @@ fn aimed(route: &Route, owned: &Owned) -> String {
         "replays" => &owned.replay,
         "keys" => &owned.key,
         "tenants" => "victim",
+        // Of no tenant.
+        "parking" => "prk_01jb3h2k9fe8yaw3cvj6s5n7qt",
         "event-types" => "user.created",
         other => {
             assert!(!route.template.contains('{'), "nothing of the kind `{other}` is owned by the victim");

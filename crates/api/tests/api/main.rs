@@ -14,6 +14,7 @@ mod keys;
 mod limits;
 mod ops;
 mod outage;
+mod parking;
 mod problems;
 mod replays;
 mod rotation;

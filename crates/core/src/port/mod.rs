@@ -2,10 +2,12 @@
 //! held to one behaviour by the conformance suites.
 
 mod clock;
+mod parking;
 mod queue;
 mod store;
 
 pub use clock::{Clock, SystemClock};
+pub use parking::{Look, ParkedFate, Parking, ParkingError, WALK_MAX, Walk};
 pub use queue::{
     Acker, Consumer, DepthRow, Lane, Message, Publisher, Queue, QueueError, Received, Route, Source, Tag, insist,
 };

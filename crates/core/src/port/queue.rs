@@ -9,6 +9,7 @@ use bytes::Bytes;
 use tokio::sync::watch;
 
 use crate::id::PackId;
+use crate::parking::Origin;
 use crate::tier::Tier;
 
 /// Which share of the sender a delivery uses.
@@ -59,6 +60,8 @@ pub enum Route {
     Parking {
         /// Where it came from.
         source: Source,
+        /// What it bore when it came, so that it can go back as it was.
+        origin: Origin,
         /// A stable word and what was wrong: goes into the header `reason`, beside `source`. The engine
         /// strips control characters and cuts it to 1 KiB.
         reason: String,
@@ -106,6 +109,15 @@ impl fmt::Display for Source {
     }
 }
 
+impl Source {
+    /// The reverse of the text form.
+    pub fn parse(text: &str) -> Option<Self> {
+        let jobs = Lane::ALL.map(Self::Jobs).into_iter();
+        jobs.chain([Self::Events, Self::Outcomes, Self::Notices, Self::Parking])
+            .find(|source| source.to_string() == text)
+    }
+}
+
 /// Identifies a received message to its consumer. Ordered by arrival; one of an earlier connection is
 /// ignored by `ack`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -138,6 +150,13 @@ pub struct Received {
     pub headers: Vec<(String, String)>,
     /// How often it was delivered before and not acked.
     pub redeliveries: u32,
+}
+
+impl Received {
+    /// What it bears, for when it is parked.
+    pub fn origin(&self) -> Origin {
+        Origin::new(&self.message_id, &self.kind, self.timestamp, &self.user_id, &self.headers)
+    }
 }
 
 /// Why a queue operation did not work.

@@ -2,7 +2,9 @@
 
 use std::collections::HashSet;
 
-use sqlx::{PgConnection, Row as _};
+use sqlx::postgres::PgArguments;
+use sqlx::query::Query;
+use sqlx::{PgConnection, PgPool, Postgres, Row as _};
 use time::OffsetDateTime;
 use uuid::Uuid;
 use whimbrel_core::delivery::{Delivery, DeliveryState};
@@ -15,25 +17,16 @@ use crate::open::PostgresStore;
 use crate::rows::{all, delivery, int, state_columns};
 
 impl PostgresStore {
+    /// One statement, which is its own transaction: one round trip between an event and its jobs.
     pub(super) async fn try_accept(&self, batch: &[Fanout]) -> Result<Vec<Accepted>, Fault> {
-        let mut transaction = self.pool.begin().await?;
-        let fresh = insert_events(&mut transaction, batch.iter().map(|fanout| &fanout.event)).await?;
-        let deliveries: Vec<(&Fanout, &Delivery)> = batch
-            .iter()
-            .filter(|fanout| fresh.contains(&fanout.event.id.uuid()))
-            .flat_map(|fanout| fanout.deliveries.iter().map(move |delivery| (fanout, delivery)))
-            .collect();
-        insert_deliveries(&mut transaction, &deliveries).await?;
-        let mut first = fresh;
+        let mut fresh = insert(&self.pool, batch).await?;
         let mut answers = Vec::with_capacity(batch.len());
         for fanout in batch {
             // An event that stands twice in the batch is fresh the first time only.
-            let repeated = !first.remove(&fanout.event.id.uuid());
-            let pending =
-                if repeated { still_pending(&mut transaction, fanout.event.id).await? } else { pending(fanout) };
+            let repeated = !fresh.remove(&fanout.event.id.uuid());
+            let pending = if repeated { still_pending(&self.pool, fanout.event.id).await? } else { pending(fanout) };
             answers.push(Accepted { repeated, pending });
         }
-        transaction.commit().await?;
         Ok(answers)
     }
 }
@@ -43,74 +36,93 @@ fn pending(fanout: &Fanout) -> Vec<Delivery> {
     fanout.deliveries.iter().filter(is_pending).copied().collect()
 }
 
-/// Gives the ids of those that were not there.
-pub(crate) async fn insert_events(
-    connection: &mut PgConnection,
-    batch: impl Iterator<Item = &Event>,
-) -> Result<HashSet<Uuid>, Fault> {
-    // In id order, so that two batches with the same events wait for each other and do not deadlock.
-    let mut sorted: Vec<_> = batch.collect();
-    sorted.sort_unstable_by_key(|event| event.id);
-    let events = || sorted.iter().copied();
-    let rows = sqlx::query(
+/// Takes ten arrays, `$1` to `$10`; gives the ids of those that were not there.
+macro_rules! insert_events {
+    () => {
         "INSERT INTO events (id, tenant_id, event_type, occurred_at, body, data_start, data_end, traceparent, tracestate,
                              only_endpoint)
          SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::bytea[], $6::int[], $7::int[],
                               $8::text[], $9::text[], $10::uuid[])
-         ON CONFLICT (id) DO NOTHING RETURNING id",
-    )
-    .bind(events().map(|event| event.id.uuid()).collect::<Vec<_>>())
-    .bind(events().map(|event| event.tenant.as_str()).collect::<Vec<_>>())
-    .bind(events().map(|event| event.event_type.as_str()).collect::<Vec<_>>())
-    .bind(events().map(|event| event.occurred_at.into()).collect::<Vec<OffsetDateTime>>())
-    .bind(events().map(|event| event.body.as_ref()).collect::<Vec<&[u8]>>())
-    .bind(events().map(|event| offset(event.data_range.start)).collect::<Vec<_>>())
-    .bind(events().map(|event| offset(event.data_range.end)).collect::<Vec<_>>())
-    .bind(events().map(|event| event.trace.traceparent.as_str()).collect::<Vec<_>>())
-    .bind(events().map(|event| event.trace.tracestate.as_str()).collect::<Vec<_>>())
-    .bind(events().map(|event| event.only_endpoint.map(EndpointId::uuid)).collect::<Vec<Option<Uuid>>>())
-    .fetch_all(connection)
-    .await?;
+         ON CONFLICT (id) DO NOTHING RETURNING id"
+    };
+}
+
+/// Events without deliveries; gives the ids of those that were not there.
+pub(crate) async fn insert_events(
+    connection: &mut PgConnection,
+    batch: impl Iterator<Item = &Event>,
+) -> Result<HashSet<Uuid>, Fault> {
+    let rows = bind_events(sqlx::query(insert_events!()), batch).fetch_all(connection).await?;
     rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+}
+
+/// Events, and the deliveries of those that were not there, whose ids it gives.
+async fn insert(pool: &PgPool, batch: &[Fanout]) -> Result<HashSet<Uuid>, Fault> {
+    let query = sqlx::query(concat!(
+        "WITH fresh AS (",
+        insert_events!(),
+        "), made AS (
+             INSERT INTO deliveries (id, event_id, endpoint_id, tenant_id, event_type, state, reason, state_at, round,
+                                     first_attempt, attempt, sweep_at)
+             SELECT * FROM unnest($11::uuid[], $12::uuid[], $13::uuid[], $14::text[], $15::text[], $16::text[],
+                                  $17::text[], $18::timestamptz[], $19::int[], $20::int[], $21::int[],
+                                  $22::timestamptz[]) AS d (id, event_id)
+             WHERE d.event_id IN (SELECT id FROM fresh)
+             ON CONFLICT (id) DO NOTHING
+         )
+         SELECT id FROM fresh"
+    ));
+    let query = bind_events(query, batch.iter().map(|fanout| &fanout.event));
+    let deliveries = batch.iter().flat_map(|fanout| fanout.deliveries.iter().map(move |delivery| (fanout, delivery)));
+    let rows = bind_deliveries(query, &deliveries.collect::<Vec<_>>()).fetch_all(pool).await?;
+    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+}
+
+type Arrays<'q> = Query<'q, Postgres, PgArguments>;
+
+/// In id order, so that two batches with the same events wait for each other and do not deadlock.
+fn bind_events<'q>(query: Arrays<'q>, batch: impl Iterator<Item = &'q Event>) -> Arrays<'q> {
+    let mut sorted: Vec<&'q Event> = batch.collect();
+    sorted.sort_unstable_by_key(|event| event.id);
+    let events = || sorted.iter().copied();
+    query
+        .bind(events().map(|event| event.id.uuid()).collect::<Vec<_>>())
+        .bind(events().map(|event| event.tenant.as_str()).collect::<Vec<_>>())
+        .bind(events().map(|event| event.event_type.as_str()).collect::<Vec<_>>())
+        .bind(events().map(|event| event.occurred_at.into()).collect::<Vec<OffsetDateTime>>())
+        .bind(events().map(|event| event.body.as_ref()).collect::<Vec<&[u8]>>())
+        .bind(events().map(|event| offset(event.data_range.start)).collect::<Vec<_>>())
+        .bind(events().map(|event| offset(event.data_range.end)).collect::<Vec<_>>())
+        .bind(events().map(|event| event.trace.traceparent.as_str()).collect::<Vec<_>>())
+        .bind(events().map(|event| event.trace.tracestate.as_str()).collect::<Vec<_>>())
+        .bind(events().map(|event| event.only_endpoint.map(EndpointId::uuid)).collect::<Vec<Option<Uuid>>>())
 }
 
 fn offset(place: usize) -> i32 {
     i32::try_from(place).unwrap_or(i32::MAX)
 }
 
-async fn insert_deliveries(connection: &mut PgConnection, rows: &[(&Fanout, &Delivery)]) -> Result<(), Fault> {
-    if rows.is_empty() {
-        return Ok(());
-    }
+fn bind_deliveries<'q>(query: Arrays<'q>, rows: &[(&'q Fanout, &Delivery)]) -> Arrays<'q> {
     let sweep = |fanout: &Fanout, delivery: &Delivery| -> Option<OffsetDateTime> {
         matches!(delivery.state, DeliveryState::Pending).then(|| fanout.sweep_at.into())
     };
-    sqlx::query(
-        "INSERT INTO deliveries (id, event_id, endpoint_id, tenant_id, event_type, state, reason, state_at, round,
-                                 first_attempt, attempt, sweep_at)
-         SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[],
-                              $8::timestamptz[], $9::int[], $10::int[], $11::int[], $12::timestamptz[])
-         ON CONFLICT (id) DO NOTHING",
-    )
-    .bind(rows.iter().map(|(_, delivery)| delivery.id.uuid()).collect::<Vec<_>>())
-    .bind(rows.iter().map(|(_, delivery)| delivery.event.uuid()).collect::<Vec<_>>())
-    .bind(rows.iter().map(|(_, delivery)| delivery.endpoint.uuid()).collect::<Vec<_>>())
-    .bind(rows.iter().map(|(fanout, _)| fanout.event.tenant.as_str()).collect::<Vec<_>>())
-    .bind(rows.iter().map(|(fanout, _)| fanout.event.event_type.as_str()).collect::<Vec<_>>())
-    .bind(rows.iter().map(|(_, delivery)| delivery.state.as_str()).collect::<Vec<_>>())
-    .bind(rows.iter().map(|(_, delivery)| state_columns(delivery.state).0).collect::<Vec<Option<&str>>>())
-    .bind(rows.iter().map(|(_, delivery)| state_columns(delivery.state).1).collect::<Vec<Option<OffsetDateTime>>>())
-    .bind(rows.iter().map(|(_, delivery)| int(delivery.round)).collect::<Vec<_>>())
-    .bind(rows.iter().map(|(_, delivery)| int(delivery.first_attempt)).collect::<Vec<_>>())
-    .bind(rows.iter().map(|(_, delivery)| int(delivery.attempt)).collect::<Vec<_>>())
-    .bind(rows.iter().map(|(fanout, delivery)| sweep(fanout, delivery)).collect::<Vec<Option<OffsetDateTime>>>())
-    .execute(connection)
-    .await?;
-    Ok(())
+    query
+        .bind(rows.iter().map(|(_, delivery)| delivery.id.uuid()).collect::<Vec<_>>())
+        .bind(rows.iter().map(|(_, delivery)| delivery.event.uuid()).collect::<Vec<_>>())
+        .bind(rows.iter().map(|(_, delivery)| delivery.endpoint.uuid()).collect::<Vec<_>>())
+        .bind(rows.iter().map(|(fanout, _)| fanout.event.tenant.as_str()).collect::<Vec<_>>())
+        .bind(rows.iter().map(|(fanout, _)| fanout.event.event_type.as_str()).collect::<Vec<_>>())
+        .bind(rows.iter().map(|(_, delivery)| delivery.state.as_str()).collect::<Vec<_>>())
+        .bind(rows.iter().map(|(_, delivery)| state_columns(delivery.state).0).collect::<Vec<Option<&str>>>())
+        .bind(rows.iter().map(|(_, delivery)| state_columns(delivery.state).1).collect::<Vec<Option<OffsetDateTime>>>())
+        .bind(rows.iter().map(|(_, delivery)| int(delivery.round)).collect::<Vec<_>>())
+        .bind(rows.iter().map(|(_, delivery)| int(delivery.first_attempt)).collect::<Vec<_>>())
+        .bind(rows.iter().map(|(_, delivery)| int(delivery.attempt)).collect::<Vec<_>>())
+        .bind(rows.iter().map(|(fanout, delivery)| sweep(fanout, delivery)).collect::<Vec<Option<OffsetDateTime>>>())
 }
 
 /// A repeated event's deliveries that still await their first attempt (rule 21).
-async fn still_pending(connection: &mut PgConnection, event: EventId) -> Result<Vec<Delivery>, Fault> {
+async fn still_pending(pool: &PgPool, event: EventId) -> Result<Vec<Delivery>, Fault> {
     let rows = sqlx::query(
         "SELECT id, event_id, endpoint_id, state, reason, state_at, round, first_attempt, attempt FROM deliveries
          WHERE id BETWEEN $1 AND $2 AND event_id = $3 AND state = 'pending' AND attempt = 1 ORDER BY id",
@@ -118,7 +130,7 @@ async fn still_pending(connection: &mut PgConnection, event: EventId) -> Result<
     .bind(event.delivery_range().0)
     .bind(event.delivery_range().1)
     .bind(event.uuid())
-    .fetch_all(connection)
+    .fetch_all(pool)
     .await?;
     all(&rows, delivery)
 }

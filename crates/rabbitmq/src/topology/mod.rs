@@ -136,6 +136,16 @@ impl Topology {
     }
 }
 
+/// The source that a queue of the table is behind.
+pub(crate) fn source_of(queue: &str) -> Option<Source> {
+    Source::parse(queue.strip_prefix("whimbrel.")?.rsplit_once(".v")?.0)
+}
+
+/// The queue of what no queue took.
+pub(crate) fn unroutable_queue() -> String {
+    "whimbrel.unroutable.v1".to_owned()
+}
+
 /// The queue behind a source; `None` for notices, for which each listener has a queue of its own.
 pub(crate) fn queue_of(source: Source) -> Option<String> {
     (source != Source::Notices).then(|| format!("whimbrel.{source}.v1"))
@@ -236,9 +246,11 @@ mod tests {
         let sources = [Source::Events, Source::Outcomes, Source::Parking];
         for source in Lane::ALL.map(Source::Jobs).into_iter().chain(sources) {
             let queue = queue(&source.to_string());
+            assert_eq!(source_of(&queue.name), Some(source));
             assert_eq!(queue_of(source), Some(queue.name));
         }
         assert_eq!(queue_of(Source::Notices), None);
+        assert_eq!(queue("unroutable").name, unroutable_queue());
     }
 
     #[test]

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use anyhow::ensure;
-use whimbrel_core::port::{Lane, Queue as _, QueueError, Route, Source};
+use whimbrel_core::parking::{Origin, Selection};
+use whimbrel_core::port::{Lane, ParkedFate, Parking, ParkingError, Queue as _, QueueError, Route, Source};
 use whimbrel_core::tier::{HOPS, Tier};
 use whimbrel_rabbitmq::permissions::{Role, permissions};
-use whimbrel_rabbitmq::{RabbitQueue, Topology, topology};
+use whimbrel_rabbitmq::{RabbitParking, RabbitQueue, Topology, topology};
 use whimbrel_testkit::http;
 use whimbrel_testkit::rabbitmq::{Vhost, vhost};
 
-use crate::support::{PATIENCE, connect, message, next, tiers};
+use crate::support::{PATIENCE, connect, message, next, options, tiers};
 
 async fn url_of(vhost: &Vhost, role: Role) -> anyhow::Result<String> {
     let rights = permissions(role);
@@ -30,7 +31,7 @@ async fn user(vhost: &Vhost, role: Role) -> anyhow::Result<Arc<RabbitQueue>> {
 }
 
 fn parking() -> Route {
-    Route::Parking { source: Source::Events, reason: "test".to_owned() }
+    Route::Parking { source: Source::Events, origin: Origin::default(), reason: "test".to_owned() }
 }
 
 /// Publishes to each of `routes`, and has each of `sources`.
@@ -85,8 +86,49 @@ async fn rule_24_every_role_does_its_work() -> anyhow::Result<()> {
     may(&*user(&vhost, Role::Sender).await?, &sent, &Lane::ALL.map(Source::Jobs)).await?;
     let tracked = [delay(), jobs(Lane::Slow), events(), notices(), parking()];
     may(&*user(&vhost, Role::Tracker).await?, &tracked, &[Source::Outcomes]).await?;
-    let back = [events(), jobs(Lane::Slow), Route::Outcomes];
-    may(&*user(&vhost, Role::Redrive).await?, &back, &[Source::Parking; 3]).await
+    let back = [events(), jobs(Lane::Slow), Route::Outcomes, parking()];
+    may(&*user(&vhost, Role::Redrive).await?, &back, &[Source::Parking; 4]).await
+}
+
+#[tokio::test]
+async fn rule_24_only_the_redrive_user_walks_through_parking() -> anyhow::Result<()> {
+    let vhost = declared().await?;
+    let ingest = user(&vhost, Role::Ingest).await?;
+    ingest.publisher().publish(vec![message(parking(), "parked")]).await?;
+    let walk = async |role| -> anyhow::Result<_> {
+        let parking: Arc<dyn Parking> = Arc::new(RabbitParking::new(&options(&url_of(&vhost, role).await?))?);
+        Ok(parking.settle(&Selection::default(), ParkedFate::Redrive, 10).await)
+    };
+    for role in [Role::Api, Role::Ingest, Role::Sender, Role::Tracker] {
+        let refused = walk(role).await?;
+        // The users of a test bear more than the role in their names.
+        let words = format!("denies user `{role}_");
+        ensure!(
+            matches!(&refused, Err(ParkingError::Denied(why)) if why.contains(&words) && why.contains("whimbrel.parking.v1")),
+            "{role}: {refused:?}"
+        );
+    }
+    let walked = walk(Role::Redrive).await??;
+    ensure!(walked.redriven == 1, "{walked:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_no_queue_took_goes_back_once_there_is_one() -> anyhow::Result<()> {
+    let vhost = declared().await?;
+    let late = serde_json::json!({"headers": {"x-death": "not the broker's"}});
+    vhost.publish("whimbrel.delay", "7s.bulk", &late, b"a job").await?;
+    vhost.publish("whimbrel.jobs", "nowhere", &late, b"lost").await?;
+    let parking: Arc<dyn Parking> = Arc::new(RabbitParking::new(&options(&url_of(&vhost, Role::Redrive).await?))?);
+    let (found, _) = parking.list(&Selection::default(), 10).await?;
+    let seen: Vec<_> = found.iter().map(|parked| (parked.word(), parked.source)).collect();
+    ensure!(seen == [("unroutable", Some(Source::Jobs(Lane::Bulk))), ("unroutable", None)], "{found:?}");
+    let walk = parking.settle(&Selection::default(), ParkedFate::Redrive, 10).await?;
+    ensure!(walk.redriven == 1 && walk.stuck == 1, "{walk:?}");
+    let sender = user(&vhost, Role::Sender).await?;
+    let back = next(&mut *sender.consume(Source::Jobs(Lane::Bulk), 10).await?).await?;
+    ensure!(&back.payload[..] == b"a job" && back.headers.is_empty(), "{back:?}");
+    Ok(())
 }
 
 #[tokio::test]

@@ -33,11 +33,15 @@ pub(crate) async fn declared() -> anyhow::Result<Vhost> {
     Ok(vhost)
 }
 
+/// As a test.
+pub(crate) fn options(url: &str) -> Options {
+    Options { url: url.to_owned(), role: "test".to_owned(), name_user: false }
+}
+
 /// Connects as a test.
 pub(crate) async fn connect(url: &str) -> Result<Arc<RabbitQueue>, QueueError> {
     http::install_tls();
-    let options = Options { url: url.to_owned(), role: "test".to_owned(), name_user: false };
-    RabbitQueue::connect(options, tiers(), Arc::new(SystemClock)).await
+    RabbitQueue::connect(options(url), tiers(), Arc::new(SystemClock)).await
 }
 
 /// A message with this text.

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use whimbrel_core::port::{Acker, QueueError, Received, Source, Tag};
+use whimbrel_core::parking::DELIVERY_LIMIT;
+use whimbrel_core::port::{Acker, Clock, QueueError, Received, Source, Tag};
 
 use super::lot::Lot;
 use super::stored::{Outgoing, Stored};
@@ -19,6 +20,7 @@ const REDELIVERIES_MAX: u32 = 20;
 pub(super) struct LotAcker {
     pub(super) lot: Arc<Lot>,
     writer: Writer,
+    clock: Arc<dyn Clock>,
     epoch: u64,
     prefetch: usize,
     held: Mutex<Held>,
@@ -32,8 +34,8 @@ struct Held {
 }
 
 impl LotAcker {
-    pub(super) fn new(lot: Arc<Lot>, writer: Writer, epoch: u64, prefetch: u16) -> Self {
-        Self { lot, writer, epoch, prefetch: usize::from(prefetch.max(1)), held: Mutex::default() }
+    pub(super) fn new(lot: Arc<Lot>, writer: Writer, clock: Arc<dyn Clock>, epoch: u64, prefetch: u16) -> Self {
+        Self { lot, writer, clock, epoch, prefetch: usize::from(prefetch.max(1)), held: Mutex::default() }
     }
 
     /// Takes what is ready, up to `max` and to what the prefetch allows.
@@ -73,8 +75,12 @@ impl LotAcker {
         self.lot.give_back(back);
         if !over.is_empty() {
             let acked = over.iter().map(|message| message.id).collect();
-            let parked: Vec<Outgoing> =
-                over.into_iter().map(|message| message.parked(self.lot.source, "delivery limit")).collect();
+            let now = self.clock.now();
+            let park = |message: Stored| {
+                let origin = message.origin();
+                message.parked(self.lot.source, &limit_sentence(), now, &origin)
+            };
+            let parked: Vec<Outgoing> = over.into_iter().map(park).collect();
             tracing::warn!(source = %self.lot.source, messages = parked.len(), "parked at the delivery limit");
             self.writer.spend(Spent { acked, parked });
         }
@@ -84,6 +90,10 @@ impl LotAcker {
     fn held(&self) -> MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn limit_sentence() -> String {
+    format!("{DELIVERY_LIMIT}: it came more than {REDELIVERIES_MAX} times and was not acked")
 }
 
 impl Held {

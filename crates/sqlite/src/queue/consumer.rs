@@ -25,7 +25,8 @@ impl LotConsumer {
     pub(super) fn new(shared: Arc<Shared>, index: usize, prefetch: u16) -> Self {
         let lot = shared.dispatch.lots[index].clone();
         lot.enter();
-        let acker = LotAcker::new(lot, shared.writer.clone(), shared.dispatch.next_epoch(), prefetch);
+        let acker =
+            LotAcker::new(lot, shared.writer.clone(), shared.clock.clone(), shared.dispatch.next_epoch(), prefetch);
         Self { shared, acker: Arc::new(acker) }
     }
 }

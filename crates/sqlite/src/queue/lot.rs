@@ -99,6 +99,18 @@ impl Lot {
         self.changed.notify_waiters();
     }
 
+    /// Forgets messages that were dealt with past every consumer.
+    pub(crate) fn forget(&self, ids: &[i64]) {
+        let mut state = self.state();
+        let before = state.ready.len();
+        state.ready.retain(|message| !ids.contains(&message.id));
+        state.ready_bytes = state.ready.iter().map(Stored::bytes).sum();
+        let on_disk = ids.len() - (before - state.ready.len());
+        if let Some(disk) = &mut state.disk {
+            disk.count = disk.count.saturating_sub(on_disk as u64);
+        }
+    }
+
     /// What to read next, when memory is half empty and nobody reads already. The caller then owes
     /// [`Self::loaded`] or [`Self::not_loaded`].
     pub(crate) fn begin_load(&self) -> Option<(Stretch, Bounds)> {

@@ -13,12 +13,14 @@ mod consumer;
 mod dispatch;
 mod listener;
 pub(crate) mod lot;
+mod parking;
 pub(crate) mod place;
 mod publisher;
 pub(crate) mod stored;
 pub(crate) mod table;
 
 pub(crate) use dispatch::Dispatch;
+pub(crate) use parking::SqliteParking;
 
 /// The queue's side of an engine.
 pub(crate) struct SqliteQueue(pub(crate) Arc<Shared>);

@@ -25,6 +25,12 @@ pub(crate) fn index(source: Source) -> Option<usize> {
     KEPT.iter().position(|kept| *kept == source)
 }
 
+/// The lowest and the highest id of a stretch.
+pub(crate) fn ends(index: usize) -> (i64, i64) {
+    let number = i64::try_from(index).unwrap_or(0) + 1;
+    (number << RISING_BITS, ((number + 1) << RISING_BITS) - 1)
+}
+
 /// The index of the stretch that an id lies in.
 pub(crate) fn index_of_id(id: i64) -> Option<usize> {
     usize::try_from((id >> RISING_BITS) - 1).ok().filter(|index| *index <= DELAYED)

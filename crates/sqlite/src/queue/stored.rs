@@ -2,12 +2,10 @@
 
 use bytes::Bytes;
 use whimbrel_core::Timestamp;
+use whimbrel_core::parking::{self, Origin, Parked};
 use whimbrel_core::port::{Message, Received, Route, Source, Tag};
 
 use super::place::{self, Place};
-
-/// The longest reason in a parked message's headers, in bytes.
-const REASON_BYTES_MAX: usize = 1024;
 
 /// A message with all that its receiver sees.
 #[derive(Debug, Clone)]
@@ -50,10 +48,36 @@ impl Stored {
     }
 
     /// The same message on its way to parking.
-    pub(crate) fn parked(mut self, source: Source, reason: &str) -> Outgoing {
-        self.headers = vec![("source".to_owned(), source.to_string()), ("reason".to_owned(), harmless(reason))];
+    pub(crate) fn parked(mut self, source: Source, reason: &str, at: Timestamp, origin: &Origin) -> Outgoing {
+        self.headers = parking::labels(Some(source), reason, Some(at), origin);
         let parking = place::index(Source::Parking).expect("parking is kept");
         Outgoing { place: Place::Ready(parking), message: self }
+    }
+
+    /// What it bears, for when it is parked.
+    pub(crate) fn origin(&self) -> Origin {
+        Origin::new(&self.message_id, &self.kind, None, "", &self.headers)
+    }
+
+    /// As people and the redrive see it in parking.
+    pub(crate) fn in_parking(&self) -> Parked {
+        let (content_type, place) = (self.content_type.clone(), self.id.to_be_bytes());
+        Parked::labelled(&self.headers, content_type, self.payload.clone(), &place).unwrap_or_else(|| {
+            let (content_type, reason) =
+                (self.content_type.clone(), "unknown: it lies here without a label".to_owned());
+            Parked::new(None, reason, None, content_type, self.payload.clone(), self.origin(), &place)
+        })
+    }
+
+    /// The same on its way back; `None` when nothing says where to.
+    pub(crate) fn back(self, parked: &Parked) -> Option<Outgoing> {
+        let index = place::index(parked.source.filter(|source| *source != Source::Parking)?)?;
+        let (message_id, kind) = (parked.origin.message_id.clone(), parked.origin.kind.clone());
+        let headers = parked.headers_back();
+        Some(Outgoing {
+            place: Place::Ready(index),
+            message: Self { id: 0, redeliveries: 0, message_id, kind, headers, ..self },
+        })
     }
 }
 
@@ -92,18 +116,13 @@ pub(crate) fn sort(message: Message, now: Timestamp) -> Sorted {
         Route::Events(event_type) => ready(Source::Events, stored(event_type)),
         Route::Jobs(lane) => ready(Source::Jobs(lane), stored(String::new())),
         Route::Outcomes => ready(Source::Outcomes, stored(String::new())),
-        Route::Parking { source, reason } => Sorted::Kept(stored(String::new()).parked(source, &reason)),
+        Route::Parking { source, origin, reason } => {
+            Sorted::Kept(stored(String::new()).parked(source, &reason, id.created_at(), &origin))
+        }
         Route::Notices(kind) => Sorted::Notice(stored(kind)),
         Route::Delay(tier, lane) => {
             let place = Place::Delayed { tier, lane, due_at: now + tier.delay() };
             Sorted::Kept(Outgoing { place, message: stored(String::new()) })
         }
     }
-}
-
-/// A reason may quote what came from outside: no control characters, and not too long.
-fn harmless(reason: &str) -> String {
-    let mut text: String = reason.chars().filter(|c| !c.is_control()).take(REASON_BYTES_MAX).collect();
-    text.truncate(text.floor_char_boundary(REASON_BYTES_MAX));
-    text
 }

@@ -158,6 +158,16 @@ pub(crate) async fn read(
     Ok(messages)
 }
 
+/// The highest id in use between two; below the first when there is none.
+pub(crate) async fn last(pool: &SqlitePool, from: i64, to: i64) -> Result<i64, Fault> {
+    let id: Option<i64> = sqlx::query_scalar("SELECT max(id) FROM messages WHERE id BETWEEN ?1 AND ?2")
+        .bind(from)
+        .bind(to)
+        .fetch_one(pool)
+        .await?;
+    Ok(id.unwrap_or(from - 1))
+}
+
 fn stored(row: &SqliteRow) -> Result<Stored, Fault> {
     let headers: Option<String> = row.try_get(5)?;
     let headers = headers.map_or(Ok(Vec::new()), |json| serde_json::from_str(&json));

@@ -34,7 +34,7 @@ enum Job {
 pub(crate) struct Spent {
     /// To delete.
     pub(crate) acked: Vec<i64>,
-    /// To write, in place of deleted ones.
+    /// To write in place of deleted ones: into parking, or back out of it.
     pub(crate) parked: Vec<Outgoing>,
 }
 

@@ -1,25 +1,35 @@
 //! The queue suite: with the memory of production, and with so little that most messages wait on disk.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
+use anyhow::Context as _;
 use tempfile::TempDir;
-use whimbrel_core::port::Queue;
+use whimbrel_core::port::{Parking, Queue};
 use whimbrel_sqlite::Options;
 use whimbrel_testkit::conformance::queue::Fixture;
 
 struct Place {
     dir: TempDir,
     options: Options,
+    parking: Mutex<Option<Arc<dyn Parking>>>,
 }
 
 impl Fixture for Place {
     async fn open(&self) -> anyhow::Result<Arc<dyn Queue>> {
-        Ok(crate::common::open_at(self.dir.path(), self.options.clone()).await?.queue())
+        // The engine of before lets its folder go when nothing of it is held.
+        *self.parking.lock().expect("never poisoned") = None;
+        let engine = crate::common::open_at(self.dir.path(), self.options.clone()).await?;
+        *self.parking.lock().expect("never poisoned") = Some(engine.parking());
+        Ok(engine.queue())
+    }
+
+    async fn parking(&self) -> anyhow::Result<Arc<dyn Parking>> {
+        self.parking.lock().expect("never poisoned").clone().context("the queue is open")
     }
 }
 
 fn place(options: Options) -> anyhow::Result<Place> {
-    Ok(Place { dir: tempfile::tempdir()?, options })
+    Ok(Place { dir: tempfile::tempdir()?, options, parking: Mutex::default() })
 }
 
 mod production {

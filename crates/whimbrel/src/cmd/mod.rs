@@ -4,6 +4,7 @@ pub(crate) mod contracts;
 pub(crate) mod demo;
 pub(crate) mod listen;
 pub(crate) mod migrate;
+pub(crate) mod parking;
 pub(crate) mod prune;
 pub(crate) mod secrets;
 pub(crate) mod send;

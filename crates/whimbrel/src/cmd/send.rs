@@ -1,19 +1,13 @@
 //! `whimbrel send`: publish one event through the API.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
-use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::shared::{ApiClient, ContractsDirArgs, named, read_input, sample};
-use crate::keys::ADMIN_KEY_FILE;
-
-/// The variables that may hold an API key, in this order.
-const KEY_VARIABLES: [&str; 2] = ["WHIMBREL_KEY", "WHIMBREL_ADMIN_KEY"];
+use super::shared::{ApiClient, ContractsDirArgs, ServerArgs, named, read_input, sample};
 
 /// Publishes one event and prints its id.
 #[derive(Debug, Args)]
@@ -37,18 +31,8 @@ pub(crate) struct SendArgs {
     #[command(flatten)]
     contracts_dir: ContractsDirArgs,
 
-    /// Where the server's API is.
-    #[arg(long, env = "WHIMBREL_URL", default_value = "http://127.0.0.1:8080", value_name = "URL")]
-    url: String,
-
-    /// An API key. Left out: WHIMBREL_KEY, WHIMBREL_ADMIN_KEY, or the key that a server on this machine
-    /// keeps in its data directory.
-    #[arg(long, value_name = "KEY")]
-    key: Option<SecretString>,
-
-    /// The data directory of a server on this machine.
-    #[arg(long, env = "WHIMBREL_DATA_DIR", default_value = "./whimbrel-data", value_name = "DIR")]
-    data_dir: PathBuf,
+    #[command(flatten)]
+    server: ServerArgs,
 
     /// The tenant to act for, with an admin key; `default` when left out.
     #[arg(long, value_name = "TENANT")]
@@ -67,7 +51,7 @@ struct Publication<'a> {
 
 /// Publishes and prints the id.
 pub(crate) async fn run(args: SendArgs) -> anyhow::Result<ExitCode> {
-    let client = ApiClient::new(&args.url, args.find_key()?.expose_secret())?;
+    let client = args.server.client()?;
     let client = args.tenant.as_deref().map_or(client.clone(), |tenant| client.for_tenant(tenant));
     let data = args.data(&client).await?;
     let body = publication(&args.event_type, &data)?;
@@ -84,19 +68,6 @@ pub(crate) fn publication(event_type: &str, data: &str) -> anyhow::Result<String
 }
 
 impl SendArgs {
-    fn find_key(&self) -> anyhow::Result<SecretString> {
-        let given =
-            self.key.clone().or_else(|| KEY_VARIABLES.iter().find_map(|name| std::env::var(name).ok()).map(Into::into));
-        if let Some(key) = given {
-            return Ok(key);
-        }
-        let file = self.data_dir.join(ADMIN_KEY_FILE);
-        let text = std::fs::read_to_string(&file).with_context(|| {
-            format!("no API key: give one with --key or {}, since {} cannot be read", KEY_VARIABLES[0], file.display())
-        })?;
-        Ok(text.trim().into())
-    }
-
     async fn data(&self, client: &ApiClient) -> anyhow::Result<String> {
         let Some(argument) = &self.data else { return self.sample(client).await };
         String::from_utf8(read_input(argument).context("--data")?).context("the data is not UTF-8")

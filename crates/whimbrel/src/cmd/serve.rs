@@ -17,15 +17,19 @@ pub(crate) struct ServeArgs {
     roles: Vec<Role>,
 }
 
-/// Until SIGTERM or SIGINT, or until a role cannot go on.
-pub(crate) async fn run(args: ServeArgs, config: Config) -> anyhow::Result<ExitCode> {
+/// Until SIGTERM or SIGINT, or until a role cannot go on. SIGHUP reads contracts and the log's level again, with what
+/// `load` gives then.
+pub(crate) async fn run(args: ServeArgs, load: impl Fn() -> anyhow::Result<Config>) -> anyhow::Result<ExitCode> {
+    let config = load()?;
     let format = match config.log.format {
         LogFormat::Text => whimbrel_telemetry::LogFormat::Text,
         LogFormat::Json => whimbrel_telemetry::LogFormat::Json,
     };
-    let telemetry = whimbrel_telemetry::init(format, &config.log.level)?;
+    let roles = if args.roles.is_empty() { Role::ALL.to_vec() } else { args.roles };
+    let telemetry = whimbrel_telemetry::init(&Role::service(&roles, &config)?, format, &config.log.level)?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
     let stopped = async {
         tokio::select! {
             _ = terminate.recv() => {}
@@ -33,7 +37,6 @@ pub(crate) async fn run(args: ServeArgs, config: Config) -> anyhow::Result<ExitC
         }
     };
     tokio::pin!(stopped);
-    let roles = if args.roles.is_empty() { Role::ALL.to_vec() } else { args.roles };
     let mut running = tokio::select! {
         () = &mut stopped => return Ok(ExitCode::SUCCESS),
         running = wiring::start(config, &roles) => running?,
@@ -42,9 +45,19 @@ pub(crate) async fn run(args: ServeArgs, config: Config) -> anyhow::Result<ExitC
         println!("admin key (shown once): {key}");
     }
     info!(api = ?running.api_addr, ops = ?running.ops_addr, ?roles, "whimbrel is up");
-    let failed = tokio::select! {
-        () = &mut stopped => None,
-        failed = running.failed() => Some(failed),
+    let failed = loop {
+        tokio::select! {
+            () = &mut stopped => break None,
+            failed = running.failed() => break Some(failed),
+            _ = hangup.recv() => {
+                // Not while stopping: what is checked may be away for long.
+                let reload = running.live.reload(&running.engine, &load);
+                tokio::select! {
+                    () = &mut stopped => break None,
+                    () = reload => {}
+                }
+            }
+        }
     };
     info!("stopping");
     let stopped = running.stop().await;

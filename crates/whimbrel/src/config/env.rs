@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use config::Environment;
 
 /// Every key that a variable may set. A test holds it against the struct.
-pub(super) const KEYS: [&str; 28] = [
+pub(super) const KEYS: [&str; 30] = [
     "listen",
     "ops_listen",
     "data_dir",
@@ -19,6 +19,7 @@ pub(super) const KEYS: [&str; 28] = [
     "retry_scale",
     "amqp.tenant_from_user_id",
     "amqp.trusted_users",
+    "amqp.redrive_url",
     "egress.allow_http",
     "egress.allow_networks",
     "egress.proxy",
@@ -29,6 +30,7 @@ pub(super) const KEYS: [&str; 28] = [
     "sender.bulk_slots",
     "sender.endpoint_in_flight",
     "sender.grace",
+    "sender.traceparent",
     "tracker.sweep_grace",
     "tracker.window",
     "tracker.upkeep_interval",

@@ -25,6 +25,7 @@ impl fmt::Display for Config {
         writeln!(f, "retry_scale = {:?}", self.retry_scale)?;
         writeln!(f, "\n[amqp]\ntenant_from_user_id = {}", self.amqp.tenant_from_user_id)?;
         writeln!(f, "trusted_users = {:?}", self.amqp.trusted_users)?;
+        secret(f, "redrive_url", self.amqp.redrive_url.as_ref())?;
         writeln!(f, "\n[egress]\nallow_http = {}\nallow_networks = [{}]", self.egress.allow_http, networks.join(", "))?;
         secret(f, "proxy", self.egress.proxy.as_ref())?;
         writeln!(f, "\n[secrets]")?;
@@ -37,6 +38,7 @@ impl fmt::Display for Config {
             self.sender.bulk_slots, self.sender.endpoint_in_flight
         )?;
         writeln!(f, "grace = \"{}\"", humantime::format_duration(self.sender.grace))?;
+        writeln!(f, "traceparent = {}", self.sender.traceparent)?;
         writeln!(f, "\n[tracker]\nsweep_grace = \"{}\"", humantime::format_duration(self.tracker.sweep_grace))?;
         writeln!(f, "window = {}", self.tracker.window)?;
         writeln!(f, "upkeep_interval = \"{}\"", humantime::format_duration(self.tracker.upkeep_interval))?;

@@ -85,6 +85,13 @@ WHIMBREL_{{ upper $key }}: {{ include "whimbrel.text" $value | quote }}
 {{ include "whimbrel.fromSecret" (dict "root" $root "name" "RABBITMQ_PASSWORD" "key" "password" "secret" $user) }}
 - name: WHIMBREL_AMQP_URL
   value: {{ printf "%s://$(RABBITMQ_USERNAME):$(RABBITMQ_PASSWORD)@%s:%v/%s?heartbeat=20" $topology.scheme (include "whimbrel.brokerHost" $root) $topology.port (include "whimbrel.vhost" $root) }}
+{{- if eq $role "tracker" }}
+{{- $redrive := printf "%s-redrive-user-credentials" (include "whimbrel.fullname" $root) }}
+{{ include "whimbrel.fromSecret" (dict "root" $root "name" "RABBITMQ_REDRIVE_USERNAME" "key" "username" "secret" $redrive) }}
+{{ include "whimbrel.fromSecret" (dict "root" $root "name" "RABBITMQ_REDRIVE_PASSWORD" "key" "password" "secret" $redrive) }}
+- name: WHIMBREL_AMQP__REDRIVE_URL
+  value: {{ printf "%s://$(RABBITMQ_REDRIVE_USERNAME):$(RABBITMQ_REDRIVE_PASSWORD)@%s:%v/%s?heartbeat=20" $topology.scheme (include "whimbrel.brokerHost" $root) $topology.port (include "whimbrel.vhost" $root) }}
+{{- end }}
 {{- else }}
 {{- $key = ternary (printf "%s-%s" $key $role) $key $root.Values.credentials.amqpUrlPerRole }}
 {{- include "whimbrel.fromSecret" (dict "root" $root "name" "WHIMBREL_AMQP_URL" "key" $key) }}

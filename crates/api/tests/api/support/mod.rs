@@ -22,7 +22,7 @@ use whimbrel_core::intake::{event_type, render_within};
 use whimbrel_core::judge::{Judged, judge};
 use whimbrel_core::outcome::{self, Attempted, ErrorKind, Fate, Outcome};
 use whimbrel_core::port::{
-    Clock, Decision, DeliveryChange, Facts, Fanout, Publisher, Queue, Source, Store, SystemClock,
+    Clock, Decision, DeliveryChange, Facts, Fanout, Parking, Publisher, Queue, Source, Store, SystemClock,
 };
 use whimbrel_core::sealing::KeyRing;
 use whimbrel_core::tenant::{Tenant, TenantLimits};
@@ -69,7 +69,7 @@ pub(crate) struct Api {
     pub(crate) clock: Arc<TestClock>,
     /// The process's own clock, as the operations port has it; the store goes by the other one.
     pub(crate) own_clock: Arc<TestClock>,
-    queue: Arc<dyn Queue>,
+    pub(crate) queue: Arc<dyn Queue>,
     router: Router,
     ops: Router,
     _dir: tempfile::TempDir,
@@ -83,7 +83,7 @@ impl Api {
     pub(crate) async fn start_with(change: impl FnOnce(&mut Settings)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let clock = Arc::new(TestClock(AtomicI64::new(NOW_MS)));
-        let (store, queue) = open(dir.path(), clock.clone()).await;
+        let (store, queue, parking) = open(dir.path(), clock.clone()).await;
         let tenant = Tenant {
             id: TenantId::default(),
             name: None,
@@ -98,6 +98,7 @@ impl Api {
         let state = ApiState {
             store: store.clone(),
             publisher: queue.publisher(),
+            parking,
             contracts: Arc::new(ContractSet::built_in()),
             clock: clock.clone(),
             settings: Arc::new(settings),
@@ -236,8 +237,8 @@ impl Api {
 }
 
 /// A fresh engine.
-async fn open(dir: &Path, clock: Arc<dyn Clock>) -> (Arc<dyn Store>, Arc<dyn Queue>) {
+async fn open(dir: &Path, clock: Arc<dyn Clock>) -> (Arc<dyn Store>, Arc<dyn Queue>, Arc<dyn Parking>) {
     let ring = KeyRing::parse(&KeyRing::generate_entry(&*clock)).unwrap();
     let engine = Engine::open(dir, Options::default(), Arc::new(ring), clock).await.unwrap();
-    (engine.store(), engine.queue())
+    (engine.store(), engine.queue(), engine.parking())
 }

@@ -53,6 +53,7 @@ pub(crate) fn every_route() -> Vec<(String, String)> {
             "deliveries" => format!("del_{id}"),
             "replays" => format!("rpl_{id}"),
             "keys" => format!("key_{id}"),
+            "parking" => format!("prk_{id}"),
             _ => "nothing".to_owned(),
         };
         let path = route.path(&named);

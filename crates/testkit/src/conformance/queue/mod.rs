@@ -7,12 +7,13 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use whimbrel_core::port::Queue;
+use whimbrel_core::port::{Parking, Queue};
 
 mod acking;
 mod delays;
 mod durability;
 mod notices;
+mod parking;
 mod receiving;
 mod routing;
 mod sharing;
@@ -22,6 +23,7 @@ pub use acking::*;
 pub use delays::*;
 pub use durability::*;
 pub use notices::*;
+pub use parking::*;
 pub use receiving::*;
 pub use routing::*;
 pub use sharing::*;
@@ -35,6 +37,9 @@ pub trait Fixture: Send + Sync {
     /// [`whimbrel_core::tier::HOPS`] at least. Called again only after the queue it gave last was closed,
     /// and then finds what was left.
     fn open(&self) -> impl Future<Output = anyhow::Result<Arc<dyn Queue>>> + Send;
+
+    /// Parking of the queue that [`Self::open`] gave last.
+    fn parking(&self) -> impl Future<Output = anyhow::Result<Arc<dyn Parking>>> + Send;
 }
 
 /// One `#[tokio::test]` per case of [`conformance::queue`](crate::conformance::queue).
@@ -65,6 +70,11 @@ macro_rules! queue_conformance {
             notices_are_not_kept,
             a_reopened_queue_has_what_was_confirmed,
             a_closed_queue_says_so,
+            what_is_parked_is_listed_and_stays,
+            an_event_goes_back_as_it_was,
+            jobs_and_outcomes_go_back,
+            what_is_discarded_is_gone,
+            rule_19_what_came_too_often_goes_back_and_is_counted,
         );
     };
     (@cases $fixture:path: $($case:ident),+ $(,)?) => { $(

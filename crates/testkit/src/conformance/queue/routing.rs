@@ -3,6 +3,7 @@
 use anyhow::{Context as _, ensure};
 use bytes::Bytes;
 use whimbrel_core::message::PACK_BYTES_MAX;
+use whimbrel_core::parking::Origin;
 use whimbrel_core::port::{Lane, Message, Queue, Route, Source};
 
 use super::support::{PATIENCE, message, numbered, publish, take, take_and_ack, text};
@@ -18,7 +19,10 @@ pub async fn every_route_lands_in_its_source(fixture: &impl Fixture) -> Checked 
         (Route::Jobs(Lane::Slow), Source::Jobs(Lane::Slow)),
         (Route::Jobs(Lane::Bulk), Source::Jobs(Lane::Bulk)),
         (Route::Outcomes, Source::Outcomes),
-        (Route::Parking { source: Source::Events, reason: "test".to_owned() }, Source::Parking),
+        (
+            Route::Parking { source: Source::Events, origin: Origin::default(), reason: "test".to_owned() },
+            Source::Parking,
+        ),
     ];
     let messages: Vec<Message> = pairs
         .iter()
@@ -46,6 +50,7 @@ pub async fn parking_keeps_the_payload_and_says_why(fixture: &impl Fixture) -> C
     let payload = Bytes::from_static(b"\xff\x00 not protobuf");
     let route = Route::Parking {
         source: Source::Jobs(Lane::Bulk),
+        origin: Origin::default(),
         reason: format!("malformed: not a\r\n job \u{1b}[31m{}", "x".repeat(100_000)),
     };
     let parked = Message { payload: payload.clone(), content_type: "text/weird".to_owned(), ..message(route, "") };

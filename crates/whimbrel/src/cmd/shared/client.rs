@@ -110,6 +110,11 @@ impl ApiClient {
         self.answer(self.request(Method::GET, path)).await
     }
 
+    /// `DELETE path`.
+    pub(crate) async fn delete(&self, path: &str) -> Result<Value, ApiError> {
+        self.answer(self.request(Method::DELETE, path)).await
+    }
+
     /// `POST path` with a JSON text, which goes out byte for byte.
     pub(crate) async fn post(&self, path: &str, json: impl Into<String>) -> Result<Value, ApiError> {
         self.post_keyed(path, json, None).await

@@ -39,7 +39,7 @@ impl Rules {
         Ingest {
             store: engine.store.clone(),
             queue: engine.queue.clone(),
-            contracts: self.contracts.clone(),
+            contracts: self.contracts.clone().into(),
             clock: self.clock.clone(),
             retention: self.config.retention,
             sweep_grace: self.config.tracker.sweep_grace,
@@ -52,7 +52,7 @@ impl Rules {
         Tracker {
             store: engine.store.clone(),
             queue: engine.queue.clone(),
-            contracts: self.contracts.clone(),
+            contracts: self.contracts.clone().into(),
             tiers: self.tiers.clone(),
             clock: self.clock.clone(),
             sweep_grace: self.config.tracker.sweep_grace,
@@ -100,7 +100,8 @@ async fn work(engine: &Engine, rules: &Rules) -> anyhow::Result<()> {
     let ingest = rules.ingest(engine);
     let tracker = rules.tracker(engine);
     let duties = async {
-        whimbrel_tracker::run_duty(tracker.clone(), wiring::duties(&rules.config), stop.clone()).await;
+        let parking = engine.parking.clone();
+        whimbrel_tracker::run_duty(tracker.clone(), parking, wiring::duties(&rules.config), stop.clone()).await;
         Ok(())
     };
     let ingest = async { Ok(whimbrel_ingest::run(ingest, stop.clone()).await?) };

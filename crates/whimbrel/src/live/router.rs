@@ -1,0 +1,39 @@
+//! The API over the contracts in force.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use axum::Router;
+use axum::extract::Request;
+use tower::ServiceExt as _;
+use whimbrel_api::ApiState;
+use whimbrel_core::contract::ContractSet;
+
+/// The API's routes, which a reload replaces. A request goes by one set of contracts from its beginning to its end.
+#[derive(Clone)]
+pub(crate) struct LiveRouter {
+    state: ApiState,
+    current: Arc<RwLock<Router>>,
+}
+
+impl LiveRouter {
+    /// With the state's contracts to begin with.
+    pub(crate) fn new(state: ApiState) -> Self {
+        let current = Arc::new(RwLock::new(whimbrel_api::router(state.clone())));
+        Self { state, current }
+    }
+
+    /// Requests from now on go by these contracts. All else that the API remembers stays.
+    pub(crate) fn replace(&self, contracts: &Arc<ContractSet>) {
+        let router = whimbrel_api::router(ApiState { contracts: contracts.clone(), ..self.state.clone() });
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = router;
+    }
+
+    /// What is to be served: hands every request to the routes of the moment.
+    pub(crate) fn router(&self) -> Router {
+        let current = self.current.clone();
+        Router::new().fallback(move |request: Request| {
+            let router = current.read().unwrap_or_else(PoisonError::into_inner).clone();
+            router.oneshot(request)
+        })
+    }
+}
