@@ -1,5 +1,7 @@
 //! The table, declared over AMQP. What is there already with the same arguments stays as it is.
 
+use std::time::Duration;
+
 use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable, LongString};
 use lapin::{Channel, ExchangeKind};
@@ -7,6 +9,7 @@ use lapin::{Channel, ExchangeKind};
 use super::{Argument, Arguments, Kind, Topology};
 use crate::address::Address;
 use crate::connection::open;
+use crate::fault::Fault;
 
 /// Why a topology could not be declared.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -26,19 +29,37 @@ pub enum DeclareError {
     },
 }
 
+/// How often it is tried: a broker that starts, or is short of time, fails where it works a moment later, with an
+/// internal error say. What stands already is not made again.
+const TRIES: u32 = 5;
+
 /// Declares all of it at `url` (`amqp://user:password@host:port/vhost`).
 pub async fn declare(url: &str, topology: &Topology) -> Result<(), DeclareError> {
     let address = Address::parse(url).map_err(|error| DeclareError::Connect(error.to_string()))?;
-    let connection =
-        open(&address, "topology").await.map_err(|fault| DeclareError::Connect(fault.sentence().to_owned()))?;
-    let channel = connection.create_channel().await.map_err(|error| DeclareError::Connect(error.to_string()))?;
+    let mut tries = 1;
+    loop {
+        match try_declare(&address, topology).await {
+            Ok(()) => return Ok(()),
+            Err((error, Fault::Passing(reason))) if tries < TRIES => {
+                tracing::warn!(%error, reason, "the topology is declared again in a moment");
+            }
+            Err((error, _)) => return Err(error),
+        }
+        tokio::time::sleep(Duration::from_millis(500) * tries).await;
+        tries += 1;
+    }
+}
+
+async fn try_declare(address: &Address, topology: &Topology) -> Result<(), (DeclareError, Fault)> {
+    let connect = |fault: Fault| (DeclareError::Connect(fault.sentence().to_owned()), fault);
+    let connection = open(address, "topology").await.map_err(connect)?;
+    let channel = connection.create_channel().await.map_err(|error| connect(Fault::of(&error, address)))?;
     let declared = declare_on(&channel, topology).await;
     // The connection has done its work either way, and a failed declaration has closed the channel.
     let _ = connection.close(200, "declared".into()).await;
-    declared.map_err(|(what, error)| DeclareError::Refused {
-        what,
-        address: address.to_string(),
-        reason: error.to_string(),
+    declared.map_err(|(what, error)| {
+        let reason = error.to_string();
+        (DeclareError::Refused { what, address: address.to_string(), reason }, Fault::of(&error, address))
     })
 }
 
