@@ -12,14 +12,7 @@ use whimbrel_testkit::postgres;
 use whimbrel_testkit::receiver::{Receiver, Step};
 use whimbrel_testkit::wait;
 
-use crate::harness::{Api, Kind, SOON, Servers, System, finish, metric};
-
-async fn publish(api: &Api, event_type: &str, count: usize) -> Result<Vec<String>> {
-    let events: Vec<_> = (0..count).map(|number| json!({"type": event_type, "data": {"number": number}})).collect();
-    let answer = api.post("/v1/events/batch", &json!({"events": events})).await?;
-    let results = answer["results"].as_array().context("results")?;
-    results.iter().map(|result| Ok(result["id"].as_str().context("an id")?.to_owned())).collect()
-}
+use crate::harness::{Kind, SOON, Servers, System, finish, metric};
 
 /// PostgreSQL comes back as it was some time ago, the queues as they are: every event of before the backup is
 /// delivered and logged; of what came after it, jobs are still sent and their outcomes counted as unknown (rule 28),
@@ -33,8 +26,8 @@ async fn rule_28_a_database_older_than_the_queues() -> Result<()> {
     let mut system = System::start(Kind::Distributed).await?;
     system.api.create_webhook(&receiver.url("/ok"), &["order.ok"]).await?;
     system.api.create_webhook(&receiver.url("/flaky"), &["order.flaky"]).await?;
-    let delivered = publish(&system.api, "order.ok", 10).await?;
-    let retrying = publish(&system.api, "order.flaky", 10).await?;
+    let delivered = system.api.publish_many("order.ok", 10).await?;
+    let retrying = system.api.publish_many("order.flaky", 10).await?;
     for event in &delivered {
         system.api.settled(event, "success").await?;
     }
@@ -49,13 +42,13 @@ async fn rule_28_a_database_older_than_the_queues() -> Result<()> {
     let Servers::Shared(database, _) = &system.servers else { anyhow::bail!("shared servers") };
     postgres::dump(database.url(), &dump).await?;
     // Fanned out after the backup, their jobs in the queue.
-    let forgotten = publish(&system.api, "order.ok", 10).await?;
+    let forgotten = system.api.publish_many("order.ok", 10).await?;
     for event in &forgotten {
         system.api.settled(event, "pending").await?;
     }
     // Accepted, and still in the queue of events.
     system.role("ingest").terminate(SOON).await?;
-    let waiting = publish(&system.api, "order.ok", 5).await?;
+    let waiting = system.api.publish_many("order.ok", 5).await?;
     let Servers::Shared(_lost, vhost) = system.stop().await? else { anyhow::bail!("shared servers") };
 
     let restored = postgres::database().await?;
@@ -89,7 +82,7 @@ async fn rule_18_queues_that_were_lost_are_filled_from_the_store() -> Result<()>
     let mut system = System::with(Kind::Distributed, &grace).await?;
     system.api.create_webhook(&receiver.url("/"), &["*"]).await?;
     system.role("sender").terminate(SOON).await?;
-    let events = publish(&system.api, "order.created", 20).await?;
+    let events = system.api.publish_many("order.created", 20).await?;
     for event in &events {
         system.api.settled(event, "pending").await?;
     }

@@ -6,15 +6,10 @@ use serde_json::json;
 use whimbrel_testkit::receiver::{Receiver, Step};
 use whimbrel_testkit::wait;
 
-use crate::harness::{Api, SOON, System, on_both_engines, text};
+use crate::harness::{SOON, System, on_both_engines, text};
 
 /// Longer than any attempt may take here.
 const NEVER: Duration = Duration::from_mins(10);
-
-async fn succeeded(api: &Api, webhook: &str) -> Option<u64> {
-    let stats = api.get(&format!("/v1/webhooks/{webhook}/stats")).await.ok()?;
-    stats["deliveries"]["success"].as_u64().or(Some(0))
-}
 
 on_both_engines! {
     /// Rule 17: ten times the traffic to an endpoint that never answers. The healthy one is served meanwhile; the hanging
@@ -31,18 +26,18 @@ on_both_engines! {
         api.publish_many("hanging.event", 500).await?;
         api.publish_many("healthy.event", 50).await?;
         wait::until("the healthy endpoint has all of its own", SOON, || async {
-            (succeeded(api, &healthy).await? == 50).then_some(())
+            (api.count(&healthy, "success").await.ok()? == 50).then_some(())
         }).await?;
         // Two rounds of what may be under way at once, which taught that it hangs; then one at a time.
         receiver.wait_until(|all| all.iter().filter(|request| request.path() == "/hanging").count() >= 21, SOON).await?;
         api.publish_many("healthy.event", 50).await?;
         wait::until("the healthy endpoint has these, too", SOON, || async {
-            (succeeded(api, &healthy).await? == 100).then_some(())
+            (api.count(&healthy, "success").await.ok()? == 100).then_some(())
         }).await?;
         assert!(asked() <= 60, "{} POSTs to an endpoint that hangs", asked());
         receiver.on("/hanging", [Step::status(200)]);
         wait::until("the endpoint that answers again has everything", SOON * 3, || async {
-            (succeeded(api, &hanging).await? == 500).then_some(())
+            (api.count(&hanging, "success").await.ok()? == 500).then_some(())
         }).await?;
     }
 }

@@ -47,7 +47,7 @@ impl Backlog {
         .await?;
         let events = api.publish_many("bulk.event", HELD).await?;
         wait::until("all are held", LONG, || async {
-            (count(&api, &webhook, "held").await.ok()? >= HELD as u64).then_some(())
+            (api.count(&webhook, "held").await.ok()? >= HELD as u64).then_some(())
         })
         .await?;
         for process in &mut system.processes {
@@ -77,12 +77,6 @@ impl Backlog {
         })
         .await
     }
-}
-
-/// Deliveries of a webhook in this status.
-async fn count(api: &Api, webhook: &str, status: &str) -> Result<u64> {
-    let stats = api.get(&format!("/v1/webhooks/{webhook}/stats")).await?;
-    Ok(stats["deliveries"][status].as_u64().unwrap_or(0))
 }
 
 /// Live events, one after the other, until told to stop: how long each took from its acceptance to its receipt.
@@ -156,7 +150,7 @@ on_both_engines! {
         let wrong: Vec<_> = events.iter().filter(|id| arrivals.get(id.as_str()) != Some(&1)).collect();
         assert!(wrong.is_empty(), "{} of {HELD} did not arrive exactly once", wrong.len());
         started_in_order(&requests, &events)?;
-        assert_eq!(count(&system.api, &webhook, "held").await?, 0);
+        assert_eq!(system.api.count(&webhook, "held").await?, 0);
     }
 
     /// The same, but the owner does not want them any more.
@@ -167,8 +161,8 @@ on_both_engines! {
         let activated = backlog.activate("drop").await?;
         assert_eq!(activated["status"], "active", "{activated}");
         backlog.ended(&activated).await?;
-        assert_eq!(count(api, &backlog.webhook, "held").await?, 0);
-        assert!(count(api, &backlog.webhook, "cancelled").await? >= HELD as u64);
+        assert_eq!(api.count(&backlog.webhook, "held").await?, 0);
+        assert!(api.count(&backlog.webhook, "cancelled").await? >= HELD as u64);
         let event = api.publish("bulk.event", "{}").await?;
         api.settled(&event, "success").await?;
         assert_eq!(backlog.receiver.count(), before + 1, "nothing that was dropped is sent");

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use whimbrel_testkit::receiver::{Receiver, Step};
 use whimbrel_testkit::wait;
 
-use crate::harness::{Api, SOON, Servers, System, metric, on_both_engines};
+use crate::harness::{SOON, Servers, System, metric, on_both_engines};
 
 /// Deliveries that wait for their retry when the queues are emptied.
 const RETRYING: usize = 1_000;
@@ -51,11 +51,6 @@ async fn republished(system: &mut System) -> Result<f64> {
     metric(system.role("tracker"), "whimbrel_sweep_republished_total").await
 }
 
-async fn in_status(api: &Api, webhook: &str, status: &str) -> Option<u64> {
-    let stats = api.get(&format!("/v1/webhooks/{webhook}/stats")).await.ok()?;
-    Some(stats["deliveries"][status].as_u64().unwrap_or(0))
-}
-
 on_both_engines! {
     /// 5,000 deliveries under way, and every queue emptied under load: all of them arrive after the sweep, with no more
     /// duplicates than jobs were under way.
@@ -74,7 +69,7 @@ on_both_engines! {
         receiver.wait_for(RETRYING, SOON).await?;
         events.extend(api.publish_many("slow.event", PENDING).await?);
         wait::until("all are stored", SOON, || async {
-            let made = in_status(&api, &slow, "pending").await? + in_status(&api, &slow, "success").await?;
+            let made = api.count(&slow, "pending").await.ok()? + api.count(&slow, "success").await.ok()?;
             (made == PENDING as u64).then_some(())
         })
         .await?;
@@ -83,7 +78,7 @@ on_both_engines! {
         assert!(lost > 0, "something was in the queues");
         receiver.on("/slow", [Step::status(200)]);
         wait::until("every delivery has succeeded", LONG, || async {
-            let done = in_status(&api, &failing, "success").await? + in_status(&api, &slow, "success").await?;
+            let done = api.count(&failing, "success").await.ok()? + api.count(&slow, "success").await.ok()?;
             (done == events.len() as u64).then_some(())
         })
         .await?;
@@ -111,7 +106,7 @@ on_both_engines! {
         let events = system.api.publish_many("order.created", 400).await?;
         let api = system.api.clone();
         wait::until("every delivery has succeeded", LONG, || async {
-            (in_status(&api, &webhook, "success").await? == events.len() as u64).then_some(())
+            (api.count(&webhook, "success").await.ok()? == events.len() as u64).then_some(())
         })
         .await?;
         let (posts, swept) = (receiver.count(), republished(&mut system).await?);

@@ -10,10 +10,7 @@ use whimbrel_testkit::process::{Builder, Whimbrel};
 use whimbrel_testkit::receiver::{Receiver, Step};
 use whimbrel_testkit::{postgres, rabbitmq, wait};
 
-use crate::harness::{Api, SOON};
-
-const ROLES: [&str; 4] = ["api", "ingest", "sender", "tracker"];
-const ADMIN_KEY: &str = "whk_the_upgrades_admin_key";
+use crate::harness::{ADMIN_KEY, Api, ROLES, SOON, command, finish, urls};
 
 /// The previous version's binary, built by `tests/upgrade/setup`.
 async fn previous() -> Result<std::path::PathBuf> {
@@ -28,44 +25,15 @@ async fn previous() -> Result<std::path::PathBuf> {
     Ok(root.join("target/previous/whimbrel"))
 }
 
-fn configured(builder: Builder, variables: &[(&str, String)]) -> Builder {
-    variables.iter().fold(builder, |builder, (name, value)| builder.env(name, value.clone()))
-}
-
-async fn once(builder: Builder) -> Result<()> {
-    let mut process = builder.start()?;
-    let status = process.exited(SOON).await?;
-    ensure!(status.success(), "{status}: {}", process.lines().join("\n"));
-    Ok(())
-}
-
-fn variables(urls: &[(&str, &str)]) -> Vec<(&'static str, String)> {
-    let mut variables: Vec<(&'static str, String)> = vec![
-        ("WHIMBREL_ADMIN_KEY", ADMIN_KEY.into()),
-        ("WHIMBREL_SECRETS__KEYS", "k1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=".into()),
-        ("WHIMBREL_EGRESS__ALLOW_HTTP", "true".into()),
-        ("WHIMBREL_EGRESS__ALLOW_NETWORKS", "127.0.0.0/8".into()),
-        ("WHIMBREL_RETRY_SCALE", "0.01".into()),
-    ];
-    for (name, value) in urls {
-        let name = if *name == "database" { "WHIMBREL_DATABASE_URL" } else { "WHIMBREL_AMQP_URL" };
-        variables.push((name, (*value).to_owned()));
-    }
-    variables
-}
-
-/// Publishes through every API there is, in turn, until told to stop; gives what was accepted.
-fn load(apis: Vec<Api>, stop: &CancellationToken) -> tokio::task::JoinHandle<Result<Vec<String>>> {
+/// Publishes until told to stop; gives what was accepted.
+fn load(api: Api, stop: &CancellationToken) -> tokio::task::JoinHandle<Result<Vec<String>>> {
     let stop = stop.clone();
     tokio::spawn(async move {
         let mut accepted = Vec::new();
-        for api in apis.iter().cycle() {
-            if stop.is_cancelled() {
-                break;
-            }
+        while !stop.is_cancelled() {
             match api.try_publish("order.created", r#"{"id":"order_1"}"#).await {
                 Ok(Some(id)) => accepted.push(id),
-                // That one is stopped, or not there yet.
+                // It is stopped, or not there yet.
                 Ok(None) | Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
             }
         }
@@ -78,16 +46,16 @@ fn load(apis: Vec<Api>, stop: &CancellationToken) -> tokio::task::JoinHandle<Res
 async fn old_and_new_processes_work_side_by_side() -> Result<()> {
     let previous = previous().await?;
     let (database, vhost) = tokio::try_join!(postgres::database(), rabbitmq::vhost())?;
-    let variables = variables(&[("database", database.url()), ("amqp", vhost.amqp_url())]);
-    let old = |subcommand: &str| configured(Whimbrel::command(subcommand).program(&previous), &variables);
-    let new = |subcommand: &str| configured(Whimbrel::command(subcommand), &variables);
+    let urls = urls(database.url(), vhost.amqp_url());
+    let new = |subcommand: &str| command(subcommand, &urls).env("WHIMBREL_RETRY_SCALE", "0.01");
+    let old = |subcommand: &str| new(subcommand).program(&previous);
     let receiver = Receiver::start().await?;
     // One in ten fails at first, so that retries cross from one version to the other.
     receiver.otherwise(
         (0..40).flat_map(|_| (0..9).map(|_| Step::status(200)).chain([Step::status(503)])).chain([Step::status(200)]),
     );
-    once(old("migrate")).await?;
-    once(old("topology").arg("apply")).await?;
+    finish(old("migrate")).await?;
+    finish(old("topology").arg("apply")).await?;
     let start = |command: &dyn Fn(&str) -> Builder| -> Result<Vec<Whimbrel>> {
         ROLES.iter().map(|role| command("serve").arg("--role").arg(*role).start()).collect()
     };
@@ -98,18 +66,18 @@ async fn old_and_new_processes_work_side_by_side() -> Result<()> {
     let old_api = Api::new(elder[0].url(""), ADMIN_KEY);
     old_api.create_webhook(&receiver.url("/"), &["*"]).await?;
     let stop = CancellationToken::new();
-    let mut loads = vec![load(vec![old_api], &stop)];
+    let mut loads = vec![load(old_api, &stop)];
     receiver.wait_for(200, SOON).await?;
 
-    once(new("migrate")).await?;
-    once(new("topology").arg("apply")).await?;
+    finish(new("migrate")).await?;
+    finish(new("topology").arg("apply")).await?;
     receiver.wait_for(receiver.count() + 200, SOON).await.context("the old version beside the new schema")?;
     let newer = start(&new)?;
     for process in &newer {
         process.ready(SOON).await?;
     }
     let new_api = Api::new(newer[0].url(""), ADMIN_KEY);
-    loads.push(load(vec![new_api.clone()], &stop));
+    loads.push(load(new_api.clone(), &stop));
     receiver.wait_for(receiver.count() + 400, SOON).await.context("both versions beside each other")?;
     for process in &mut elder {
         let status = process.terminate(SOON).await?;
@@ -141,16 +109,18 @@ async fn an_embedded_data_directory_is_taken_over() -> Result<()> {
     let receiver = Receiver::start().await?;
     receiver.otherwise([Step::status(500), Step::status(200)]);
     let directory = tempfile::tempdir()?;
-    let mut variables = variables(&[]);
-    variables.push(("WHIMBREL_DATA_DIR", directory.path().display().to_string()));
-    let mut old = configured(Whimbrel::command("serve").program(&previous), &variables).start()?;
+    let serve = || {
+        let serve = command("serve", &[]).env("WHIMBREL_RETRY_SCALE", "0.01");
+        serve.env("WHIMBREL_DATA_DIR", directory.path().display().to_string())
+    };
+    let mut old = serve().program(&previous).start()?;
     old.ready(SOON).await?;
     let api = Api::new(old.url(""), ADMIN_KEY);
     api.create_webhook(&receiver.url("/"), &["*"]).await?;
     let waiting = api.publish("order.created", "{}").await?;
     receiver.wait_for(1, SOON).await?;
     old.kill9().await;
-    let new = configured(Whimbrel::command("serve"), &variables).start()?;
+    let new = serve().start()?;
     new.ready(SOON).await?;
     let api = Api::new(new.url(""), ADMIN_KEY);
     api.settled(&waiting, "success").await?;

@@ -122,6 +122,12 @@ impl Api {
         self.get(&format!("/v1/deliveries/{}", text(&delivery, "id")?)).await
     }
 
+    /// How many of a webhook's deliveries have this status.
+    pub(crate) async fn count(&self, webhook: &str, status: &str) -> Result<u64> {
+        let stats = self.get(&format!("/v1/webhooks/{webhook}/stats")).await?;
+        Ok(stats["deliveries"][status].as_u64().unwrap_or(0))
+    }
+
     /// The statuses of a webhook's deliveries, newest first, over all pages.
     pub(crate) async fn statuses(&self, webhook: &str) -> Result<Vec<String>> {
         let mut statuses = Vec::new();

@@ -6,7 +6,7 @@ mod system;
 
 pub(crate) use api::{Api, text};
 pub(crate) use roles::{Roles, publish, subscribe};
-pub(crate) use system::{Kind, Servers, System, command, finish, metric, refused, urls};
+pub(crate) use system::{ADMIN_KEY, Kind, ROLES, Servers, System, command, finish, metric, refused, urls};
 
 use std::time::Duration;
 

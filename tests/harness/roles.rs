@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use whimbrel_core::contract::ContractSet;
 use whimbrel_core::delivery::SWEEP_GRACE;
-use whimbrel_core::endpoint::{CustomHeaders, Endpoint, EndpointOptions, EndpointStatus, Health};
+use whimbrel_core::endpoint::Endpoint;
 use whimbrel_core::id::PackId;
 use whimbrel_core::message::{PROTOBUF, id_bytes, v1};
 use whimbrel_core::port::{Clock, Message, Parking, Queue, Route, Store, SystemClock};
@@ -133,22 +133,15 @@ pub(crate) async fn subscribe(
     roles.store.create_tenant(&tenant).await?;
     let rules = roles.contracts.get(&tenant.contract).context("a contract")?;
     let generated = || SecretPair::new(Secret::generate(rules, &mut |bytes| clock.fill(bytes)));
-    let endpoint = Endpoint {
-        id: EndpointId::generate(clock.now(), clock.random10()),
-        tenant: tenant.id,
-        contract: tenant.contract,
+    let endpoint = Endpoint::new(
+        EndpointId::generate(clock.now(), clock.random10()),
+        tenant.id,
+        tenant.contract,
         url,
-        events: vec!["*".parse()?],
-        description: None,
-        secrets: secrets.unwrap_or_else(generated),
-        headers: CustomHeaders::default(),
-        options: EndpointOptions::default(),
-        status: EndpointStatus::Active,
-        health: Health::default(),
-        version: 1,
-        activated_at: None,
-        created_at: clock.now(),
-    };
+        vec!["*".parse()?],
+        secrets.unwrap_or_else(generated),
+        clock.now(),
+    );
     roles.store.create_endpoint(&endpoint, None).await?;
     Ok(endpoint.id)
 }

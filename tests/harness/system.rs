@@ -18,8 +18,10 @@ pub(crate) enum Kind {
 
 /// The database on a private server.
 const DATABASE: &str = "whimbrel";
-const ROLES: [&str; 4] = ["api", "ingest", "sender", "tracker"];
-const ADMIN_KEY: &str = "whk_the_scenarios_admin_key";
+/// A process each.
+pub(crate) const ROLES: [&str; 4] = ["api", "ingest", "sender", "tracker"];
+/// Of every scenario.
+pub(crate) const ADMIN_KEY: &str = "whk_the_scenarios_admin_key";
 const RING: &str = "k1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
 /// The servers behind a distributed system.

@@ -232,6 +232,36 @@ pub struct Endpoint {
     pub created_at: Timestamp,
 }
 
+impl Endpoint {
+    /// A new one: active, healthy, and with nothing chosen that the contract or the deployment would decide.
+    pub fn new(
+        id: EndpointId,
+        tenant: TenantId,
+        contract: ContractName,
+        url: String,
+        events: Vec<Pattern>,
+        secrets: SecretPair,
+        created_at: Timestamp,
+    ) -> Self {
+        Self {
+            id,
+            tenant,
+            contract,
+            url,
+            events,
+            description: None,
+            secrets,
+            headers: CustomHeaders::default(),
+            options: EndpointOptions::default(),
+            status: EndpointStatus::Active,
+            health: Health::default(),
+            version: 1,
+            activated_at: None,
+            created_at,
+        }
+    }
+}
+
 /// What fan-out knows of an endpoint.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Subscriber {

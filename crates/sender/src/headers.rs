@@ -2,7 +2,7 @@
 
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use whimbrel_core::Timestamp;
-use whimbrel_core::contract::{Contract, OldSignature};
+use whimbrel_core::contract::Contract;
 use whimbrel_core::endpoint::CustomHeaders;
 use whimbrel_core::message::Job;
 use whimbrel_core::outcome::ErrorKind;
@@ -50,13 +50,9 @@ fn unusable(why: &str) -> (ErrorKind, String) {
 
 /// Whether the header is not the endpoint's to set, even where this very request does not carry it.
 fn is_taken(name: &str, contract: &Contract) -> bool {
-    let old = match contract.rotation().old() {
-        OldSignature::SameHeader => None,
-        OldSignature::Header(name) => Some(name.as_str()),
-    };
-    let fields = contract.headers().fields().iter().map(|field| field.name.as_str());
-    let always = [CONTENT_TYPE.as_str(), USER_AGENT.as_str(), contract.signature().header()];
-    OF_HTTP.into_iter().chain(always).chain(old).chain(fields).any(|taken| taken.eq_ignore_ascii_case(name))
+    let always = [CONTENT_TYPE.as_str(), USER_AGENT.as_str()];
+    let taken = OF_HTTP.into_iter().chain(always).chain(contract.header_names());
+    taken.into_iter().any(|taken| taken.eq_ignore_ascii_case(name))
 }
 
 /// Every header of an attempt made at `at`.

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use reqwest::header::AUTHORIZATION;
-use whimbrel_core::contract::ContractSet;
+use whimbrel_core::contract::{ContractSet, OldSignature};
 
 use super::*;
 use crate::testing::{endpoint, job};

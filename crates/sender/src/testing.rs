@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use whimbrel_core::contract::Contract;
-use whimbrel_core::endpoint::{CustomHeaders, Endpoint, EndpointOptions, EndpointStatus, Health};
+use whimbrel_core::endpoint::{CustomHeaders, Endpoint};
 use whimbrel_core::event::TraceContext;
 use whimbrel_core::message::{Body, Job};
 use whimbrel_core::secret::{Secret, SecretPair};
@@ -39,20 +39,8 @@ pub(crate) fn job(hops: u32) -> Job {
 /// The endpoint of [`job`].
 pub(crate) fn endpoint(contract: &Contract, url: &str, headers: CustomHeaders) -> Endpoint {
     let at = Timestamp::from_secs(1);
-    Endpoint {
-        id: job(0).endpoint,
-        tenant: "default".parse::<TenantId>().expect("a tenant"),
-        contract: contract.name().clone(),
-        url: url.to_owned(),
-        events: vec![],
-        description: None,
-        secrets: SecretPair::new(Secret::generate(contract, &mut |bytes| bytes.fill(7))),
-        headers,
-        options: EndpointOptions::default(),
-        status: EndpointStatus::Active,
-        health: Health::default(),
-        version: 1,
-        activated_at: None,
-        created_at: at,
-    }
+    let secrets = SecretPair::new(Secret::generate(contract, &mut |bytes| bytes.fill(7)));
+    let (tenant, url) = (TenantId::default(), url.to_owned());
+    let endpoint = Endpoint::new(job(0).endpoint, tenant, contract.name().clone(), url, vec![], secrets, at);
+    Endpoint { headers, ..endpoint }
 }

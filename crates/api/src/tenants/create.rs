@@ -57,14 +57,9 @@ pub(crate) async fn create_tenant(
         text::check("/name", name, text::NAME_BYTES_MAX).map_err(|error| Problem::invalid(vec![error]))?;
     }
     let contract = known_contract(&state, &body.contract)?;
-    let tenant = Tenant {
-        id: body.id,
-        name: body.name,
-        contract: contract.name().clone(),
-        limits: body.limits.apply(TenantLimits::default(), contract).map_err(Problem::invalid)?,
-        erasing_before: None,
-        created_at: state.clock.now(),
-    };
+    let limits = body.limits.apply(TenantLimits::default(), contract).map_err(Problem::invalid)?;
+    let tenant = Tenant::new(body.id, contract.name().clone(), state.clock.now());
+    let tenant = Tenant { name: body.name, limits, ..tenant };
     admin.about(&tenant.id);
     if !state.store.create_tenant(&tenant).await? {
         return Err(Problem::conflict("tenant_exists", format!("there is a tenant `{}` already", tenant.id)));

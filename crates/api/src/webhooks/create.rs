@@ -8,7 +8,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use whimbrel_core::EndpointId;
 use whimbrel_core::contract::Contract;
-use whimbrel_core::endpoint::{CustomHeaders, Endpoint, EndpointOptions, EndpointStatus, Health};
+use whimbrel_core::endpoint::{CustomHeaders, Endpoint, EndpointOptions, EndpointStatus};
 use whimbrel_core::port::Clock;
 use whimbrel_core::secret::{Secret, SecretPair};
 
@@ -125,22 +125,11 @@ fn endpoint(
         return Err(errors);
     };
     let now = state.clock.now();
-    Ok(Endpoint {
-        id: EndpointId::generate(now, state.clock.random10()),
-        tenant: caller.tenant.id.clone(),
-        contract: caller.tenant.contract.clone(),
-        url: body.url,
-        events,
-        description: body.description,
-        secrets: SecretPair::new(secret),
-        headers,
-        options,
-        status: if body.active { EndpointStatus::Active } else { EndpointStatus::Disabled },
-        health: Health::default(),
-        version: 1,
-        activated_at: None,
-        created_at: now,
-    })
+    let id = EndpointId::generate(now, state.clock.random10());
+    let (tenant, contract) = (caller.tenant.id.clone(), caller.tenant.contract.clone());
+    let status = if body.active { EndpointStatus::Active } else { EndpointStatus::Disabled };
+    let endpoint = Endpoint::new(id, tenant, contract, body.url, events, SecretPair::new(secret), now);
+    Ok(Endpoint { description: body.description, headers, options, status, ..endpoint })
 }
 
 fn chosen_headers(body: &mut CreateWebhook, contract: &Contract) -> Result<CustomHeaders, Vec<FieldError>> {

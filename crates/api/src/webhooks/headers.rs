@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
-use whimbrel_core::contract::{Contract, OldSignature};
+use whimbrel_core::contract::Contract;
 use whimbrel_core::endpoint::CustomHeaders;
 
 use crate::extract::escape;
@@ -97,18 +97,9 @@ fn reserved(name: &str, contract: &Contract) -> Option<String> {
     if name.starts_with("content-") {
         return Some("the body's headers follow from the contract".to_owned());
     }
-    let own = name.starts_with("webhook-") || contract_headers(contract).any(|header| clashes(name, &header));
+    let own = name.starts_with("webhook-")
+        || contract.header_names().any(|header| clashes(name, &header.to_ascii_lowercase()));
     own.then(|| format!("it belongs to the contract `{}`", contract.name()))
-}
-
-/// Every header that the contract sends, in lower case.
-fn contract_headers(contract: &Contract) -> impl Iterator<Item = String> {
-    let old = match contract.rotation().old() {
-        OldSignature::SameHeader => None,
-        OldSignature::Header(name) => Some(name.as_str()),
-    };
-    let fields = contract.headers().fields().iter().map(|field| field.name.as_str());
-    fields.chain([contract.signature().header()]).chain(old).map(str::to_ascii_lowercase)
 }
 
 /// Whether it is this header of the contract, the one that an old signature may take, or a relative of it:

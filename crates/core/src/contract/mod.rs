@@ -90,6 +90,16 @@ impl Contract {
         &self.headers
     }
 
+    /// The name of every header of its own that a request can carry: its fields, the signature, and the old signature's,
+    /// even outside a rotation.
+    pub fn header_names(&self) -> impl Iterator<Item = &str> {
+        let old = match self.rotation.old() {
+            OldSignature::SameHeader => None,
+            OldSignature::Header(name) => Some(name.as_str()),
+        };
+        self.headers.fields().iter().map(|field| field.name.as_str()).chain([self.signature.header()]).chain(old)
+    }
+
     /// How a request is signed.
     pub fn signature(&self) -> &Signature {
         &self.signature

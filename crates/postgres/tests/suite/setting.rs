@@ -6,12 +6,12 @@ use std::time::Duration;
 use anyhow::Result;
 use whimbrel_core::contract::ContractName;
 use whimbrel_core::delivery::{Delivery, DeliveryState};
-use whimbrel_core::endpoint::{CustomHeaders, Endpoint, EndpointOptions, EndpointStatus, Health};
+use whimbrel_core::endpoint::Endpoint;
 use whimbrel_core::event::{Event, TraceContext};
 use whimbrel_core::outcome::{Attempted, Fate, Outcome, Reply};
 use whimbrel_core::port::{Clock as _, Fanout, Intake as _, Registry as _, SystemClock, Tenants as _};
 use whimbrel_core::secret::{Secret, SecretPair};
-use whimbrel_core::tenant::{Tenant, TenantId, TenantLimits};
+use whimbrel_core::tenant::{Tenant, TenantId};
 use whimbrel_core::{EndpointId, EventId, ExecutionId, Timestamp};
 use whimbrel_postgres::PostgresStore;
 
@@ -33,32 +33,16 @@ fn contract() -> Result<ContractName> {
 
 /// An active endpoint of the tenant, which is made if it is not there.
 pub(crate) async fn endpoint(store: &Arc<PostgresStore>) -> Result<Endpoint> {
-    store
-        .create_tenant(&Tenant {
-            id: tenant(),
-            name: None,
-            contract: contract()?,
-            limits: TenantLimits::default(),
-            erasing_before: None,
-            created_at: now(),
-        })
-        .await?;
-    let endpoint = Endpoint {
-        id: EndpointId::generate(now(), SystemClock.random10()),
-        tenant: tenant(),
-        contract: contract()?,
-        url: "https://receiver.example/".to_owned(),
-        events: vec!["*".parse()?],
-        description: None,
-        secrets: SecretPair::new(Secret::new("a secret".to_owned())),
-        headers: CustomHeaders::default(),
-        options: EndpointOptions::default(),
-        status: EndpointStatus::Active,
-        health: Health::default(),
-        version: 1,
-        activated_at: None,
-        created_at: now(),
-    };
+    store.create_tenant(&Tenant::new(tenant(), contract()?, now())).await?;
+    let endpoint = Endpoint::new(
+        EndpointId::generate(now(), SystemClock.random10()),
+        tenant(),
+        contract()?,
+        "https://receiver.example/".to_owned(),
+        vec!["*".parse()?],
+        SecretPair::new(Secret::new("a secret".to_owned())),
+        now(),
+    );
     store.create_endpoint(&endpoint, None).await?;
     Ok(endpoint)
 }

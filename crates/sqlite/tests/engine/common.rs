@@ -11,14 +11,14 @@ use sqlx::{Connection as _, SqliteConnection};
 use tempfile::TempDir;
 use whimbrel_core::contract::ContractName;
 use whimbrel_core::delivery::{Delivery, DeliveryState};
-use whimbrel_core::endpoint::{CustomHeaders, Endpoint, EndpointOptions, EndpointStatus, Health};
+use whimbrel_core::endpoint::Endpoint;
 use whimbrel_core::event::{Event, TraceContext};
 use whimbrel_core::id::PackId;
 use whimbrel_core::message::PROTOBUF;
 use whimbrel_core::port::{Clock as _, Consumer, Fanout, Message, Received, Route, Store, SystemClock};
 use whimbrel_core::sealing::KeyRing;
 use whimbrel_core::secret::{Secret, SecretPair};
-use whimbrel_core::tenant::{Tenant, TenantLimits};
+use whimbrel_core::tenant::Tenant;
 use whimbrel_core::{EndpointId, EventId, TenantId, Timestamp};
 use whimbrel_sqlite::{Engine, OpenError, Options};
 
@@ -46,34 +46,16 @@ pub(crate) async fn open(options: Options) -> anyhow::Result<(TempDir, Engine)> 
 
 /// A tenant under the contract `standard`, not stored.
 pub(crate) fn tenant(id: &str) -> anyhow::Result<Tenant> {
-    Ok(Tenant {
-        id: TenantId::try_new(id)?,
-        name: None,
-        contract: ContractName::try_new("standard")?,
-        limits: TenantLimits::default(),
-        erasing_before: None,
-        created_at: SystemClock.now(),
-    })
+    Ok(Tenant::new(TenantId::try_new(id)?, ContractName::try_new("standard")?, SystemClock.now()))
 }
 
 /// An active endpoint that wants everything, not stored.
 pub(crate) fn endpoint(tenant: &TenantId) -> anyhow::Result<Endpoint> {
-    Ok(Endpoint {
-        id: EndpointId::generate(SystemClock.now(), SystemClock.random10()),
-        tenant: tenant.clone(),
-        contract: ContractName::try_new("standard")?,
-        url: "https://receiver.example".to_owned(),
-        events: vec!["*".parse()?],
-        description: None,
-        secrets: SecretPair::new(Secret::new("a secret")),
-        headers: CustomHeaders::default(),
-        options: EndpointOptions::default(),
-        status: EndpointStatus::Active,
-        health: Health::default(),
-        version: 1,
-        activated_at: None,
-        created_at: SystemClock.now(),
-    })
+    let now = SystemClock.now();
+    let id = EndpointId::generate(now, SystemClock.random10());
+    let (contract, secrets) = (ContractName::try_new("standard")?, SecretPair::new(Secret::new("a secret")));
+    let (url, events) = ("https://receiver.example".to_owned(), vec!["*".parse()?]);
+    Ok(Endpoint::new(id, tenant.clone(), contract, url, events, secrets, now))
 }
 
 /// A tenant `acme` with one endpoint, stored.

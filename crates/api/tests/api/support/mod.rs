@@ -25,7 +25,7 @@ use whimbrel_core::port::{
     Clock, Decision, DeliveryChange, Facts, Fanout, Parking, Publisher, Queue, Source, Store, SystemClock,
 };
 use whimbrel_core::sealing::KeyRing;
-use whimbrel_core::tenant::{Tenant, TenantLimits};
+use whimbrel_core::tenant::Tenant;
 use whimbrel_core::{DeliveryId, EndpointId, EventId, ExecutionId, TenantId, Timestamp};
 use whimbrel_sqlite::{Engine, Options};
 
@@ -84,14 +84,7 @@ impl Api {
         let dir = tempfile::tempdir().unwrap();
         let clock = Arc::new(TestClock(AtomicI64::new(NOW_MS)));
         let (store, queue, parking) = open(dir.path(), clock.clone()).await;
-        let tenant = Tenant {
-            id: TenantId::default(),
-            name: None,
-            contract: "standard".parse().unwrap(),
-            limits: TenantLimits::default(),
-            erasing_before: None,
-            created_at: clock.now(),
-        };
+        let tenant = Tenant::new(TenantId::default(), "standard".parse().unwrap(), clock.now());
         assert!(store.create_tenant(&tenant).await.unwrap());
         let mut settings = Settings::new(Some(ADMIN));
         change(&mut settings);

@@ -7,7 +7,7 @@ use anyhow::{Context as _, bail, ensure};
 use bytes::Bytes;
 use whimbrel_core::contract::ContractName;
 use whimbrel_core::delivery::{Delivery, DeliveryState};
-use whimbrel_core::endpoint::{CustomHeaders, Endpoint, EndpointOptions, EndpointStatus, Health};
+use whimbrel_core::endpoint::Endpoint;
 use whimbrel_core::event::{Event, TraceContext};
 use whimbrel_core::outcome::{Attempted, ErrorKind, Fate, Outcome, Reply};
 use whimbrel_core::port::{
@@ -15,7 +15,7 @@ use whimbrel_core::port::{
 };
 use whimbrel_core::secret::{Secret, SecretPair};
 use whimbrel_core::subscription::EventType;
-use whimbrel_core::tenant::{Tenant, TenantLimits};
+use whimbrel_core::tenant::Tenant;
 use whimbrel_core::{EndpointId, EventId, ExecutionId, KeyId, TenantId, Timestamp};
 
 use super::TestClock;
@@ -40,14 +40,7 @@ impl World {
 
     /// A tenant `id` under the contract `standard`, without limits, not stored.
     pub(super) fn new_tenant(&self, id: &str) -> Tenant {
-        Tenant {
-            id: tenant_id(id),
-            name: None,
-            contract: contract("standard"),
-            limits: TenantLimits::default(),
-            erasing_before: None,
-            created_at: self.now(),
-        }
+        Tenant::new(tenant_id(id), contract("standard"), self.now())
     }
 
     /// The same, stored.
@@ -60,22 +53,10 @@ impl World {
     /// An active endpoint that wants everything, not stored.
     pub(super) fn new_endpoint(&self, tenant: &TenantId) -> Endpoint {
         let id = EndpointId::generate(self.now(), self.clock.random10());
-        Endpoint {
-            id,
-            tenant: tenant.clone(),
-            contract: contract("standard"),
-            url: format!("https://receiver.example/{id}"),
-            events: vec!["*".parse().expect("a pattern")],
-            description: None,
-            secrets: SecretPair::new(Secret::new(format!("secret of {id}"))),
-            headers: CustomHeaders::default(),
-            options: EndpointOptions::default(),
-            status: EndpointStatus::Active,
-            health: Health::default(),
-            version: 1,
-            activated_at: None,
-            created_at: self.now(),
-        }
+        let url = format!("https://receiver.example/{id}");
+        let events = vec!["*".parse().expect("a pattern")];
+        let secrets = SecretPair::new(Secret::new(format!("secret of {id}")));
+        Endpoint::new(id, tenant.clone(), contract("standard"), url, events, secrets, self.now())
     }
 
     /// The same, stored.
