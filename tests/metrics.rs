@@ -93,6 +93,20 @@ async fn load(system: &System, receiver: &Receiver) -> Result<()> {
     system.servers.vhost().publish("whimbrel.events", "upstream", &nobody, b"{}").await
 }
 
+/// After [`load`] one delivers and one is suspended; every status is there.
+async fn endpoints_are_counted(system: &System) -> Result<()> {
+    let expected = [("active", 1), ("suspended", 1), ("disabled", 0)];
+    wait::until("every status of endpoints is counted", SOON, || async {
+        let scrapes = scrape(system).await.ok()?;
+        let shows = |(state, count)| {
+            let series = format!("whimbrel_endpoints{{state=\"{state}\"}} {count}");
+            scrapes.iter().flat_map(|scrape| scrape.lines()).any(|line| line == series)
+        };
+        expected.into_iter().all(shows).then_some(())
+    })
+    .await
+}
+
 /// In health these stay at 0; all else that the rules ask for has moved.
 const STILL: [&str; 2] = ["whimbrel_sweep_republished_total", "whimbrel_ping_failures_total"];
 
@@ -120,6 +134,7 @@ async fn every_metric_of_the_alert_rules_is_exported_by_a_loaded_system() -> Res
     for series in ["whimbrel_queue_depth{queue=\"parking\"} 1\n", "whimbrel_queue_depth{queue=\"unroutable\"} 0\n"] {
         assert!(scrapes.iter().any(|scrape| scrape.contains(series)), "{series}");
     }
+    endpoints_are_counted(&system).await?;
     for scrape in &scrapes {
         promtool(&["check", "metrics"], scrape).await?;
     }

@@ -61,6 +61,9 @@ fn compose_runs_every_role_with_the_brokers_user_of_its_name() -> Result<()> {
         let url = &service.environment["WHIMBREL_AMQP_URL"];
         assert!(url.starts_with(&format!("amqp://{user}:development@rabbitmq/{vhost}")), "{url}");
         assert!(users.contains(user.as_str()), "{user}");
+        let redrive = service.environment.get("WHIMBREL_AMQP__REDRIVE_URL");
+        let wanted = (role == "tracker").then(|| url.replace(&user, "whimbrel-redrive"));
+        assert_eq!(redrive, wanted.as_ref(), "{role}: as in the chart, the tracker alone reads what is parked");
         if role != "topology" {
             assert_eq!(service.command, ["serve", "--role", role]);
             assert_eq!(text(&service.whole, "/depends_on/migrate/condition"), "service_completed_successfully");

@@ -75,6 +75,8 @@ pub struct Sizes {
     pub isolation: Duration,
     /// Deliveries that fail and wait in tiers.
     pub storm: usize,
+    /// Deliveries held while their endpoint is suspended.
+    pub held: usize,
     /// How long half the maximum is kept up; `None` leaves the soak out.
     pub soak: Option<Duration>,
     /// How long each number of sender processes is kept busy.
@@ -119,6 +121,7 @@ impl Sizes {
             isolation_rates: vec![50, 150],
             isolation: Duration::from_secs(6),
             storm: 50_000,
+            held: 10_000,
             soak: None,
             senders: Duration::from_secs(5),
             endpoints: 10_000,
@@ -135,6 +138,7 @@ impl Sizes {
             isolation_rates: vec![50],
             isolation: Duration::from_millis(1_500),
             storm: 4_000,
+            held: 1_000,
             soak: None,
             senders: Duration::from_millis(1_500),
             endpoints: 500,
@@ -153,6 +157,7 @@ impl Sizes {
             isolation_rates: self.isolation_rates,
             isolation: time(self.isolation),
             storm: count(self.storm, 50),
+            held: count(self.held, 50),
             soak: self.soak.map(time),
             senders: time(self.senders),
             endpoints: count(self.endpoints, 20),

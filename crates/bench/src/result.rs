@@ -78,6 +78,9 @@ pub enum Scenario {
     /// More sender processes, more endpoints.
     #[value(name = "g")]
     Scale,
+    /// Live traffic while what was held is released.
+    #[value(name = "h")]
+    Release,
 }
 
 impl Scenario {
@@ -91,6 +94,7 @@ impl Scenario {
             Self::Storm => "e",
             Self::Soak => "f",
             Self::Scale => "g",
+            Self::Release => "h",
         }
     }
 
@@ -104,6 +108,7 @@ impl Scenario {
             Self::Storm => "retry storm",
             Self::Soak => "soak",
             Self::Scale => "scale",
+            Self::Release => "release",
         }
     }
 }

@@ -93,6 +93,11 @@ impl<'a> Round<'a> {
         Ok(round)
     }
 
+    /// From the next plan on an endpoint behaves otherwise. Its address stays.
+    pub fn behave(&mut self, endpoint: usize, behaviour: Behaviour) {
+        self.behaviours[endpoint] = behaviour;
+    }
+
     /// Measures one case.
     ///
     /// # Errors
@@ -194,7 +199,7 @@ impl<'a> Round<'a> {
         let quick = |behaviour: &Behaviour| match behaviour {
             Behaviour::Answer => true,
             Behaviour::After(delay) => *delay < Duration::from_secs(1),
-            Behaviour::Never | Behaviour::Fail => false,
+            Behaviour::Never | Behaviour::Fail | Behaviour::Gone => false,
         };
         let endpoints = self.behaviours.iter().enumerate().filter(|(_, behaviour)| quick(behaviour));
         let targets: Vec<usize> = endpoints.map(|(endpoint, _)| endpoint).cycle().take(WARM_UP).collect();

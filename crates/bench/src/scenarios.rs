@@ -9,9 +9,11 @@ use crate::system::Engine;
 mod fanout;
 mod isolation;
 mod latency;
+mod release;
 mod scale;
 mod soak;
 mod storm;
+mod stretch;
 
 /// Runs one scenario on one engine; gives its cases in a fixed order.
 ///
@@ -26,5 +28,6 @@ pub async fn run(bench: &Bench, scenario: Scenario, engine: Engine) -> Result<Ve
         Scenario::Storm => storm::run(bench, engine).await,
         Scenario::Soak => soak::run(bench, engine).await,
         Scenario::Scale => scale::run(bench, engine).await,
+        Scenario::Release => release::run(bench, engine).await,
     }
 }

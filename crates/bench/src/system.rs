@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use data_encoding::BASE64;
 use futures::{StreamExt, TryStreamExt, stream};
+use reqwest::Method;
 use serde::Serialize;
 use serde_json::{Value, json};
 use whimbrel_testkit::process::{Builder, Whimbrel};
@@ -134,6 +135,19 @@ impl System {
         stream::iter(webhooks).map(|webhook| self.make(webhook)).buffer_unordered(MAKING).try_collect().await
     }
 
+    /// Calls the API; gives the answer's document.
+    ///
+    /// # Errors
+    /// When it refuses.
+    pub async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value> {
+        let request = self.client.request(method, self.processes[0].1.url(path)).bearer_auth(ADMIN_KEY);
+        let request = body.into_iter().fold(request, reqwest::RequestBuilder::json);
+        let answer = request.send().await?;
+        let (status, text) = (answer.status(), answer.text().await?);
+        ensure!(status.is_success(), "{path} was answered {status}: {text}");
+        Ok(serde_json::from_str(&text)?)
+    }
+
     async fn make(&self, webhook: Webhook) -> Result<()> {
         let secret = format!("whsec_{}", BASE64.encode(&secret(webhook.endpoint)));
         let events = [subscription((!webhook.gets_all).then_some(webhook.endpoint))];
@@ -141,10 +155,7 @@ impl System {
         if let Some(delays) = webhook.retries {
             body["retry_schedule"] = json!(delays);
         }
-        let request = self.client.post(self.processes[0].1.url("/v1/webhooks")).bearer_auth(ADMIN_KEY).json(&body);
-        let answer = request.send().await?;
-        let status = answer.status();
-        ensure!(status.is_success(), "a webhook was answered {status}: {}", answer.text().await?);
+        self.call(Method::POST, "/v1/webhooks", Some(&body)).await.context("a webhook cannot be made")?;
         Ok(())
     }
 

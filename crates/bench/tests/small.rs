@@ -57,6 +57,7 @@ complete! {
     a_trickle_is_delivered_at_once: Latency, [1, 1] cases;
     the_healthy_get_everything_beside_one_that_is_not: Isolation, [3, 3] cases;
     a_retry_storm_loses_nothing_and_delays_no_fresh_event_for_ever: Storm, [3, 3] cases;
+    a_release_loses_nothing_beside_live_traffic: Release, [2, 2] cases;
     more_senders_and_more_endpoints_change_no_result: Scale, [5, 2] cases;
 }
 

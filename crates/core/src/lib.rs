@@ -10,6 +10,7 @@ pub mod intake;
 pub mod judge;
 pub mod message;
 pub mod outcome;
+pub mod pace;
 pub mod parking;
 pub mod port;
 pub mod problem;

@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use tracing::error;
 use whimbrel_core::TenantId;
-use whimbrel_core::endpoint::Subscriber;
 use whimbrel_core::port::{Intake, StoreError, Subscriptions};
 use whimbrel_core::schema::EventSchema;
 use whimbrel_core::subscription::EventType;
 use whimbrel_core::tenant::TenantHead;
+
+use crate::roster::Roster;
 
 /// Tenants kept; at the bound all are read anew.
 const TENANTS_MAX: usize = 10_000;
@@ -22,7 +23,7 @@ pub(crate) type Tenants = HashMap<TenantId, (TenantHead, Arc<Known>)>;
 #[derive(Default)]
 pub(crate) struct Known {
     /// Its endpoints.
-    pub(crate) subscribers: Vec<Subscriber>,
+    pub(crate) roster: Roster,
     /// What its events' data must match.
     pub(crate) schemas: HashMap<EventType, EventSchema>,
 }
@@ -53,7 +54,7 @@ impl Directory {
         }
         let Subscriptions { version, subscribers, schemas } = store.subscriptions(&head.id).await?;
         let schemas = schemas.into_iter().filter_map(|(name, text)| Some((name.clone(), compile(&name, &text)?)));
-        let known = Arc::new(Known { subscribers, schemas: schemas.collect() });
+        let known = Arc::new(Known { roster: Roster::new(subscribers), schemas: schemas.collect() });
         if self.kept.len() >= TENANTS_MAX {
             self.kept.clear();
         }

@@ -1,7 +1,6 @@
 //! An admitted event → its rendered body and one delivery per subscribed endpoint.
 
 use std::cell::LazyCell;
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use whimbrel_core::contract::ContractName;
@@ -12,36 +11,34 @@ use whimbrel_core::message::{Body, Job};
 use whimbrel_core::port::{Accepted, Fanout};
 use whimbrel_core::{EndpointId, Timestamp};
 
+use crate::roster::Roster;
+
 /// The deliveries of an event, but for `except`, which it is about.
-fn deliveries(event: &Event, subscribers: &[Subscriber], except: Option<EndpointId>) -> Vec<Delivery> {
+fn deliveries(event: &Event, roster: &Roster, except: Option<EndpointId>) -> Vec<Delivery> {
+    let delivery = |subscriber: &Subscriber| {
+        let state = if subscriber.status.is_active() { DeliveryState::Pending } else { DeliveryState::Held };
+        Delivery::new(event.id, subscriber.id, state)
+    };
+    if let Some(only) = event.only_endpoint {
+        let wanted = roster.get(only).filter(|subscriber| subscriber.status != EndpointStatus::Disabled);
+        return wanted.map(delivery).into_iter().collect();
+    }
     // Parsed once, and only when a filter asks.
     let data = LazyCell::new(|| {
         let raw = event.body.get(event.data_range.clone()).unwrap_or_default();
         serde_json::from_slice::<serde_json::Value>(raw).ok()
     });
-    let passes = |subscriber: &Subscriber| match &subscriber.filter {
+    let passes = |subscriber: &&Subscriber| match &subscriber.filter {
         Some(filter) => data.as_ref().is_some_and(|data| filter.matches_value(data)),
         None => true,
     };
-    let wanted = |subscriber: &&Subscriber| match event.only_endpoint {
-        Some(only) => subscriber.id == only && subscriber.status != EndpointStatus::Disabled,
-        None => except != Some(subscriber.id) && subscriber.wants(&event.event_type) && passes(subscriber),
-    };
-    let delivery = |subscriber: &Subscriber| {
-        let state = if subscriber.status.is_active() { DeliveryState::Pending } else { DeliveryState::Held };
-        Delivery::new(event.id, subscriber.id, state)
-    };
-    subscribers.iter().filter(wanted).map(delivery).collect()
+    let others = roster.wanting(&event.event_type).filter(|subscriber| except != Some(subscriber.id));
+    others.filter(passes).map(delivery).collect()
 }
 
 /// For the store; `None` for an event of Whimbrel's own that nobody asked for.
-pub(crate) fn fanout(
-    event: Event,
-    subscribers: &[Subscriber],
-    except: Option<EndpointId>,
-    sweep_at: Timestamp,
-) -> Option<Fanout> {
-    let deliveries = deliveries(&event, subscribers, except);
+pub(crate) fn fanout(event: Event, roster: &Roster, except: Option<EndpointId>, sweep_at: Timestamp) -> Option<Fanout> {
+    let deliveries = deliveries(&event, roster, except);
     let unheard = deliveries.is_empty() && event.event_type.is_system() && event.only_endpoint.is_none();
     (!unheard).then_some(Fanout { event, deliveries, sweep_at })
 }
@@ -51,13 +48,8 @@ pub(crate) fn jobs<'a>(
     fanout: &'a Fanout,
     accepted: &'a Accepted,
     contract: &'a ContractName,
-    subscribers: &[Subscriber],
+    roster: &'a Roster,
 ) -> impl Iterator<Item = Job> + 'a {
-    let versions: HashMap<EndpointId, i64> = if accepted.pending.is_empty() {
-        HashMap::new()
-    } else {
-        subscribers.iter().map(|subscriber| (subscriber.id, subscriber.version)).collect()
-    };
     let event = &fanout.event;
     let body = Arc::new(Body {
         event: event.id,
@@ -73,7 +65,7 @@ pub(crate) fn jobs<'a>(
         round: delivery.round,
         attempt: delivery.attempt,
         contract: contract.clone(),
-        endpoint_version: versions.get(&delivery.endpoint).copied().unwrap_or(0),
+        endpoint_version: roster.get(delivery.endpoint).map_or(0, |subscriber| subscriber.version),
         not_before: None,
         hops: 0,
         jitter: std::time::Duration::ZERO,

@@ -9,6 +9,7 @@ use whimbrel_core::contract::Contracts;
 use whimbrel_core::event::Event;
 use whimbrel_core::id::PackId;
 use whimbrel_core::message::{Job, PROTOBUF, encode_jobs};
+use whimbrel_core::pace::Pace;
 use whimbrel_core::port::{
     Accepted, Acker, Clock, Fanout, Lane, Message, Publisher, Queue, QueueError, Received, Route, Source, Store,
     StoreError, insist,
@@ -31,6 +32,8 @@ const BATCH_MAX: usize = 256;
 const PREFETCH: u16 = 512;
 /// Deliveries written in one transaction, unless a single event has more (rule 21).
 const DELIVERIES_MAX: usize = 4096;
+/// Between two batches, at least.
+const GAP: Duration = Duration::from_millis(5);
 const BACKOFF_MAX: Duration = Duration::from_secs(2);
 
 /// What ingest works with.
@@ -85,11 +88,12 @@ pub async fn run(ingest: Ingest, stop: CancellationToken) -> Result<(), QueueErr
     let mut consumer = ingest.queue.consume(Source::Events, PREFETCH).await?;
     let acker = consumer.acker();
     let publisher = ingest.queue.publisher();
+    let mut pace = Pace::new(GAP);
     let mut memory = Memory { directory: Directory::default(), budget: Budget::new(ingest.tenant_budget) };
     loop {
         let received = tokio::select! {
             () = stop.cancelled() => return Ok(()),
-            received = consumer.receive(BATCH_MAX) => received,
+            received = pace.keep(consumer.receive(BATCH_MAX)) => received,
         };
         let handled = match received {
             Ok(received) => ingest.batch(&*publisher, &*acker, &mut memory, received, &stop).await,
@@ -186,7 +190,7 @@ impl Ingest {
                     let span = span::begin(&batch.incoming[place], &mut event, &*self.clock);
                     let known = tenants.get(&event.tenant).map(|(_, known)| known.clone()).unwrap_or_default();
                     let except = batch.incoming[place].as_ref().ok().and_then(|incoming| incoming.except_endpoint);
-                    if let Some(fanout) = fanout(event, &known.subscribers, except, sweep_at) {
+                    if let Some(fanout) = fanout(event, &known.roster, except, sweep_at) {
                         sorted.fanouts.push(fanout);
                         sorted.places.push(place);
                         sorted.spans.push(span);
@@ -291,7 +295,7 @@ impl Ingest {
                     Lane::Live => &mut live,
                     Lane::Slow | Lane::Bulk => &mut bulk,
                 };
-                lane.extend(jobs(fanout, accepted, &head.contract, &known.subscribers));
+                lane.extend(jobs(fanout, accepted, &head.contract, &known.roster));
             }
         }
         [(Lane::Live, live), (Lane::Bulk, bulk)]

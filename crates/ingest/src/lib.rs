@@ -7,6 +7,7 @@ mod fanout;
 mod ingest;
 mod publishers;
 mod read;
+mod roster;
 mod span;
 
 pub use ingest::{Ingest, run};

@@ -23,7 +23,7 @@ impl Intake for PostgresStore {
         let ids: Vec<&str> = ids.iter().map(TenantId::as_str).collect();
         let rows = sqlx::query("SELECT id, contract, limits::text, endpoints_version FROM tenants WHERE id = ANY($1)")
             .bind(ids)
-            .fetch_all(&self.pool)
+            .fetch_all(&self.keyed)
             .await
             .map_err(Fault::from)?;
         Ok(all(&rows, |row| {

@@ -22,7 +22,7 @@ impl Lookup for PostgresStore {
         let ids: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
         let rows = sqlx::query(concat!(endpoint_columns!(), " WHERE e.id = ANY($1)"))
             .bind(ids)
-            .fetch_all(&self.pool)
+            .fetch_all(&self.keyed)
             .await
             .map_err(Fault::from)?;
         Ok(rows.iter().map(|row| self.endpoint_row(row)).collect::<Result<_, _>>()?)
@@ -32,7 +32,7 @@ impl Lookup for PostgresStore {
         let ids: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
         let rows = sqlx::query("SELECT id, status, suspend_reason, suspended_since FROM endpoints WHERE id = ANY($1)")
             .bind(ids)
-            .fetch_all(&self.pool)
+            .fetch_all(&self.keyed)
             .await
             .map_err(Fault::from)?;
         let status = |row: &PgRow| Ok((EndpointId::from_uuid(row.try_get(0)?), endpoint_status(row, 1)?));
@@ -49,7 +49,7 @@ impl Lookup for PostgresStore {
         .bind(ids)
         .bind(low)
         .bind(high)
-        .fetch_all(&self.pool)
+        .fetch_all(&self.keyed)
         .await
         .map_err(Fault::from)?;
         Ok(all(&rows, delivery)?)

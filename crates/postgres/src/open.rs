@@ -14,10 +14,10 @@ use whimbrel_core::sealing::KeyRing;
 
 use crate::fault::Fault;
 
-/// Sizes of the pool.
+/// Sizes of the pools.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
-    /// Connections at most.
+    /// Connections at most, in each of the two pools.
     pub connections_max: u32,
     /// How long a call waits for one.
     pub acquire_timeout: Duration,
@@ -66,7 +66,10 @@ pub enum OpenError {
 
 /// The store on PostgreSQL.
 pub struct PostgresStore {
+    /// For whatever searches: each statement is planned for its values.
     pub(crate) pool: PgPool,
+    /// For an event's way to its receivers, whose statements insert, or find rows by their ids: see [`keyed`].
+    pub(crate) keyed: PgPool,
     pub(crate) ring: Arc<KeyRing>,
     pub(crate) clock: Arc<dyn Clock>,
 }
@@ -86,13 +89,14 @@ impl PostgresStore {
             ("lock_timeout", "10000"),
             ("idle_in_transaction_session_timeout", "60000"),
         ]);
-        let pool = PgPoolOptions::new()
+        let pools = PgPoolOptions::new()
             .max_connections(options.connections_max)
             .acquire_timeout(options.acquire_timeout)
             // A broken connection shows at the first statement, and every caller tries again.
-            .test_before_acquire(false)
-            .connect_lazy_with(connect);
-        Ok(Self { pool, ring, clock })
+            .test_before_acquire(false);
+        let keyed = pools.clone().connect_lazy_with(keyed(connect.clone()));
+        let pool = pools.connect_lazy_with(connect);
+        Ok(Self { pool, keyed, ring, clock })
     }
 
     /// A connection outside the pool, for what may take long and wait long: the pool's limits are not for it.
@@ -101,6 +105,13 @@ impl PostgresStore {
         sqlx::raw_sql("SET statement_timeout = 0; SET lock_timeout = 0").execute(&mut connection).await?;
         Ok(connection)
     }
+}
+
+/// A statement is planned once for a connection and not once for every batch, which over tables of many partitions
+/// takes longer than running it. Such a plan does not know how many rows it will meet, nor how large the tables will
+/// become, so it must be one that does not care: an insert, or a look-up by key that joins nothing.
+fn keyed(connect: PgConnectOptions) -> PgConnectOptions {
+    connect.options([("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off")])
 }
 
 #[async_trait]
@@ -112,6 +123,7 @@ impl Store for PostgresStore {
     }
 
     async fn close(&self) {
+        self.keyed.close().await;
         self.pool.close().await;
     }
 }

@@ -1,5 +1,6 @@
 //! What is done by the clock: leases, partitions, retention, erasure, counting.
 
+mod endpoints;
 mod erase;
 mod expire;
 mod leftovers;
@@ -11,7 +12,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use uuid::Uuid;
 use whimbrel_core::Timestamp;
-use whimbrel_core::port::{Pruned, StoreError, Upkeep};
+use whimbrel_core::port::{EndpointCounts, Pruned, StoreError, Upkeep};
 
 use crate::fault::Fault;
 use crate::open::PostgresStore;
@@ -60,6 +61,10 @@ impl Upkeep for PostgresStore {
 
     async fn erase_step(&self, limit: u32) -> Result<u64, StoreError> {
         Ok(self.erase_some(limit).await?)
+    }
+
+    async fn count_endpoints(&self) -> Result<EndpointCounts, StoreError> {
+        Ok(endpoints::count(&self.pool).await?)
     }
 
     async fn count_usage(&self, day: Timestamp) -> Result<(), StoreError> {

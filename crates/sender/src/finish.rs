@@ -3,18 +3,22 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::{Semaphore, mpsc};
 use whimbrel_core::id::PackId;
 use whimbrel_core::message::{Job, PROTOBUF, encode_jobs, encode_outcomes};
 use whimbrel_core::outcome::{Fate, Outcome};
+use whimbrel_core::pace::Pace;
 use whimbrel_core::port::{Clock, Message, Publisher, QueueError, Route, insist};
 
 use crate::flight::{Flights, key};
 
 /// Ends taken into one flush.
 const FLUSH_MAX: usize = 256;
+/// Between two flushes, at least: nobody waits for an outcome.
+const GAP: Duration = Duration::from_millis(10);
 /// Flushes under way at once.
 const FLUSHES_MAX: usize = 6;
 
@@ -38,8 +42,9 @@ impl Finisher {
     pub(crate) async fn run(self: Arc<Self>, mut ends: mpsc::Receiver<End>) -> Result<(), QueueError> {
         let places = Arc::new(Semaphore::new(FLUSHES_MAX));
         let mut flushes = tokio::task::JoinSet::new();
+        let mut pace = Pace::new(GAP);
         let mut batch = Vec::with_capacity(FLUSH_MAX);
-        while ends.recv_many(&mut batch, FLUSH_MAX).await > 0 {
+        while pace.keep(ends.recv_many(&mut batch, FLUSH_MAX)).await > 0 {
             let place = places.clone().acquire_owned().await.expect("the semaphore is never closed");
             let finisher = self.clone();
             let flush = std::mem::take(&mut batch);

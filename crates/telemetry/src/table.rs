@@ -120,6 +120,15 @@ const RESULTS: &[Metric] = &[
         .by(&[Label::of("state", &["succeeded", "failed", "cancelled"])]),
     Metric::counter("whimbrel_endpoints_suspended_total", &[Role::Tracker], "Endpoints that were suspended.")
         .by(&[Label::of("reason", &["consecutive_failures", "failing_too_long", "gone"])]),
+    Metric::gauge(
+        "whimbrel_endpoints",
+        Unit::Count,
+        &[Role::Tracker],
+        "Endpoints of all tenants by their status, counted every 5 seconds by the tracker that does the duties; 0 from the \
+         others.",
+    )
+    .by(&[Label::of("state", &["active", "suspended", "disabled"])])
+    .at_once(),
     Metric::counter(
         "whimbrel_duplicate_posts_total",
         &[Role::Tracker],

@@ -12,12 +12,13 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 use uuid::Uuid;
 use whimbrel_core::delivery::{Delivery, DeliveryState, SWEEP_GRACE};
-use whimbrel_core::port::{Lane, Parking, Publisher, QueueError, insist};
+use whimbrel_core::port::{EndpointCounts, Lane, Parking, Publisher, QueueError, insist};
 
 use crate::parking::Redrive;
 use crate::publish::{Ready, job_messages};
 use crate::settle::Tracker;
 use crate::sweep::Sweep;
+use crate::upkeep::show_endpoints;
 
 /// The lease that the duties run under.
 const LEASE: &str = "tracker";
@@ -39,7 +40,8 @@ pub struct DutyConfig {
     pub window: u32,
     /// How long the log is kept.
     pub retention: Duration,
-    /// Between looks for what in health is not there: overdue deliveries, what no replay takes, payloads to erase.
+    /// Between looks for what in health is not there: overdue deliveries, what no replay takes, payloads to erase; and
+    /// between counts of endpoints.
     pub rare_interval: Duration,
     /// Between rounds of retention, partitions and usage counts.
     pub upkeep_interval: Duration,
@@ -140,6 +142,7 @@ impl<'a> Duties<'a> {
         if !self.hold_lease().await? {
             self.sweep = Sweep::default();
             self.redrive.forget();
+            show_endpoints(EndpointCounts::default());
             return Ok(false);
         }
         let (tracker, config) = (self.tracker, &self.config);
@@ -159,6 +162,10 @@ impl<'a> Duties<'a> {
         }
         if self.parking.is_due() {
             tracker.redrive(&mut self.redrive).await;
+        }
+        // Last: no delivery waits for it.
+        if rare {
+            tracker.count_endpoints().await?;
         }
         Ok(busy || self.rare_busy)
     }

@@ -10,6 +10,7 @@ use whimbrel_core::contract::Contracts;
 use whimbrel_core::id::PackId;
 use whimbrel_core::message::{PROTOBUF, decode_outcomes, id_bytes, v1};
 use whimbrel_core::outcome::{Fate, Outcome};
+use whimbrel_core::pace::Pace;
 use whimbrel_core::port::{
     Acker, Clock, Lane, Message, Publisher, Queue, QueueError, Received, Route, Source, Store, StoreError, Suspended,
     ToPublish, insist,
@@ -25,6 +26,8 @@ use crate::span;
 const BATCH_PACKS_MAX: usize = 32;
 /// Unacked packs: two batches, so that the next one is there when a commit returns.
 const PREFETCH: u16 = 64;
+/// Between two batches, at least.
+const GAP: Duration = Duration::from_millis(10);
 /// The longest pause between tries while the store or the queue is away.
 const BACKOFF_MAX: Duration = Duration::from_secs(2);
 
@@ -51,10 +54,11 @@ pub async fn run(tracker: Tracker, stop: CancellationToken) -> Result<(), QueueE
     let mut consumer = tracker.queue.consume(Source::Outcomes, PREFETCH).await?;
     let acker = consumer.acker();
     let publisher = tracker.queue.publisher();
+    let mut pace = Pace::new(GAP);
     loop {
         let received = tokio::select! {
             () = stop.cancelled() => return Ok(()),
-            received = consumer.receive(BATCH_PACKS_MAX) => received,
+            received = pace.keep(consumer.receive(BATCH_PACKS_MAX)) => received,
         };
         match received {
             Ok(packs) => {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, info, info_span, warn};
 use whimbrel_core::Timestamp;
-use whimbrel_core::port::StoreError;
+use whimbrel_core::port::{EndpointCounts, StoreError};
 use whimbrel_telemetry::DUTY;
 
 use crate::duty::{DutyConfig, DutyError};
@@ -62,8 +62,23 @@ impl Tracker {
         Ok(())
     }
 
+    /// How many endpoints there are, by their status.
+    pub(crate) async fn count_endpoints(&self) -> Result<(), DutyError> {
+        show_endpoints(self.store.count_endpoints().await?);
+        Ok(())
+    }
+
     /// Payloads whose tenant asked for their erasure, chunk by chunk; says whether there may be more.
     pub(crate) async fn erase(&self) -> Result<bool, DutyError> {
         Ok(self.store.erase_step(CHUNK).await? > 0)
+    }
+}
+
+/// A process without the lease shows none: what it counted last would stand beside what another counts now.
+#[expect(clippy::cast_precision_loss, reason = "gauges")]
+pub(crate) fn show_endpoints(counts: EndpointCounts) {
+    let EndpointCounts { active, suspended, disabled } = counts;
+    for (state, count) in [("active", active), ("suspended", suspended), ("disabled", disabled)] {
+        metrics::gauge!("whimbrel_endpoints", "state" => state).set(count as f64);
     }
 }

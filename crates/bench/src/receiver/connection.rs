@@ -10,6 +10,7 @@ use super::request::{self, Request};
 use super::{Behaviour, Shared};
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+const GONE: &[u8] = b"HTTP/1.1 410 Gone\r\ncontent-length: 0\r\n\r\n";
 const FAILED: &[u8] = b"HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\n\r\n";
 const UNKNOWN: &[u8] = b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n";
 const MALFORMED: &[u8] = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
@@ -58,6 +59,7 @@ async fn answer(stream: &mut TcpStream, behaviour: Option<Behaviour>) -> Option<
         None => UNKNOWN,
         Some(Behaviour::Answer) => OK,
         Some(Behaviour::Fail) => FAILED,
+        Some(Behaviour::Gone) => GONE,
         Some(Behaviour::After(delay)) => {
             tokio::select! {
                 () = tokio::time::sleep(delay) => OK,

@@ -20,6 +20,8 @@ pub enum Behaviour {
     Never,
     /// 500 at once.
     Fail,
+    /// 410 at once, which suspends it.
+    Gone,
 }
 
 /// One endpoint as the receiver knows it.

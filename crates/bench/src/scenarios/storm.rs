@@ -3,16 +3,16 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use whimbrel_testkit::wait;
 
 use super::latency::count;
+use super::stretch::Stretch;
 use crate::bench::Bench;
 use crate::floor::Packing;
 use crate::load::Events;
-use crate::meter::{Meter, Used, float, float_of};
-use crate::receiver::{Behaviour, Receipts, Tally, Targets};
+use crate::meter::{float, float_of};
+use crate::receiver::{Behaviour, Tally, Targets};
 use crate::result::{Measured, Scenario};
-use crate::round::{Case, Load, PATIENCE, Round};
+use crate::round::{Load, PATIENCE, Round};
 use crate::system::{Engine, Setup};
 
 const FAILING: usize = 0;
@@ -25,18 +25,6 @@ const DELAYS_SECS: [u32; 4] = [5, 10, 30, 60];
 const EXPECTED_PER_SECOND: f64 = 2_000.0;
 /// How long fresh traffic goes on while retries come out.
 const COMING_OUT: Duration = Duration::from_secs(6);
-
-/// One stretch with its own figures.
-struct Stretch {
-    name: String,
-    load: Load,
-    packing: Packing,
-    /// The numbers of the first event and of the first after the last.
-    events: (usize, usize),
-    sent: Vec<u64>,
-    used: Used,
-    requests: u64,
-}
 
 pub(super) async fn run(bench: &Bench, engine: Engine) -> Result<Vec<Measured>> {
     let (storm, receiver) = (bench.sizes.storm, &bench.receiver);
@@ -53,24 +41,26 @@ pub(super) async fn run(bench: &Bench, engine: Engine) -> Result<Vec<Measured>> 
 
     let begun = receiver.now_us();
     let name = format!("{storm} first attempts that fail");
-    let filled = stretch(bench, &round, name, Load::HttpBatches, &events.part(0, storm)).await?;
+    let filled = Stretch::run(bench, &round, name, Load::HttpBatches, &events.part(0, storm)).await?;
     let waiting = float_of(storm * 2) - float(receiver.look(Tally::requests));
     let until_due = (receiver.instant(begun) + delay).saturating_duration_since(tokio::time::Instant::now());
 
     let load = Load::HttpPaced(f64::from(FRESH));
     let (first, calm) = (storm, count(FRESH, until_due.max(Duration::from_millis(500))));
     let name = format!("{FRESH} fresh events/s, {waiting} deliveries waiting");
-    let mut calm = stretch(bench, &round, name, load, &events.part(first, calm)).await?;
+    let mut calm = Stretch::run(bench, &round, name, load, &events.part(first, calm)).await?;
     // The others are work in bulk: also retries beside a trickle.
     calm.packing = Packing::Single;
     let (first, busy) = (calm.events.1, count(FRESH, coming_out));
     let name = format!("{FRESH} fresh events/s, their retries coming out");
-    let busy = stretch(bench, &round, name, load, &events.part(first, busy)).await?;
+    let busy = Stretch::run(bench, &round, name, load, &events.part(first, busy)).await?;
 
     let receipts = receiver.take();
     let retried = receipts.counts[..storm].iter().filter(|count| **count > 1).count();
-    let mut measured: Vec<Measured> =
-        [filled, calm, busy].iter().map(|stretch| figures(&round, stretch, &receipts, storm)).collect();
+    // Repeats of the failing ones are no faults.
+    let is_new = |event: usize, count: u8| if event < storm { count.min(1) } else { count };
+    let figures = |stretch: &Stretch| stretch.figures(Scenario::Storm, &round, &receipts, is_new);
+    let mut measured: Vec<Measured> = [filled, calm, busy].iter().map(figures).collect();
     measured[1].further.insert("deliveries waiting in tiers".into(), waiting);
     measured[2].further.insert("deliveries retried meanwhile".into(), float_of(retried));
     round.system.discard(&bench.servers).await?;
@@ -81,37 +71,4 @@ fn first_delay(storm: usize) -> Duration {
     let needed = float_of(storm) / EXPECTED_PER_SECOND;
     let delay = DELAYS_SECS.into_iter().find(|secs| f64::from(*secs) >= needed).unwrap_or(60);
     Duration::from_secs(delay.into())
-}
-
-/// Publishes and waits until each of these events has come once.
-async fn stretch(bench: &Bench, round: &Round<'_>, name: String, load: Load, events: &Events) -> Result<Stretch> {
-    let receiver = &bench.receiver;
-    let range = (events.first(), events.first() + events.count());
-    let before = receiver.look(Tally::requests);
-    let meter = Meter::start(&round.system, &bench.servers, receiver);
-    let sent = round.publish(load, events).await?;
-    let arrived = || receiver.look(|tally| tally.arrived(range.0, range.1));
-    let all_came =
-        wait::until("each event has come once", PATIENCE * 4, || async { (arrived() == events.count()).then_some(()) });
-    // What is missing then is a fault of the case.
-    let _ = all_came.await;
-    let used = meter.stop();
-    let requests = receiver.look(Tally::requests) - before;
-    Ok(Stretch { name, load, packing: Packing::Full, events: range, sent, used, requests })
-}
-
-/// As of a case of these events alone, in which repeats of the failing ones are no faults.
-fn figures(round: &Round<'_>, stretch: &Stretch, receipts: &Receipts, storm: usize) -> Measured {
-    let (first, end) = stretch.events;
-    let mut case = Case::new(Scenario::Storm, stretch.name.clone(), stretch.load);
-    case.packing = stretch.packing;
-    let expected = |count: &u8| if first < storm { (*count).min(1) } else { *count };
-    let own = Receipts {
-        each: 1,
-        counts: receipts.counts[first..end].iter().map(expected).collect(),
-        first_us: receipts.first_us[first..end].to_vec(),
-        requests: stretch.requests,
-        faults: receipts.faults,
-    };
-    round.figures(&case, &stretch.sent, &own, &stretch.used)
 }

@@ -13,7 +13,8 @@ pub use queue::{
 };
 pub use store::{
     Accepted, Advance, ApiKey, Audit, AuditEntry, Claim, Claimed, Decide, Decision, DeliveryChange, DeliveryFilter,
-    EndpointChange, EndpointFacts, EndpointStats, EventTypeRow, Facts, Fanout, Forgotten, Intake, Ledger, Log,
-    LoggedDelivery, LoggedEvent, Lookup, Page, Pruned, Reencrypted, Registry, Replays, Retried, Store, StoreError,
-    StoredKey, Subscriptions, Suspended, Tenants, ToPublish, Transfer, Unannounced, Updated, Upkeep, UsageRow,
+    EndpointChange, EndpointCounts, EndpointFacts, EndpointStats, EventTypeRow, Facts, Fanout, Forgotten, Intake,
+    Ledger, Log, LoggedDelivery, LoggedEvent, Lookup, Page, Pruned, Reencrypted, Registry, Replays, Retried, Store,
+    StoreError, StoredKey, Subscriptions, Suspended, Tenants, ToPublish, Transfer, Unannounced, Updated, Upkeep,
+    UsageRow,
 };

@@ -19,12 +19,12 @@ use crate::rows::{all, delivery, int, state_columns};
 impl PostgresStore {
     /// One statement, which is its own transaction: one round trip between an event and its jobs.
     pub(super) async fn try_accept(&self, batch: &[Fanout]) -> Result<Vec<Accepted>, Fault> {
-        let mut fresh = insert(&self.pool, batch).await?;
+        let mut fresh = insert(&self.keyed, batch).await?;
         let mut answers = Vec::with_capacity(batch.len());
         for fanout in batch {
             // An event that stands twice in the batch is fresh the first time only.
             let repeated = !fresh.remove(&fanout.event.id.uuid());
-            let pending = if repeated { still_pending(&self.pool, fanout.event.id).await? } else { pending(fanout) };
+            let pending = if repeated { still_pending(&self.keyed, fanout.event.id).await? } else { pending(fanout) };
             answers.push(Accepted { repeated, pending });
         }
         Ok(answers)

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use whimbrel_core::delivery::DeliveryState;
-use whimbrel_core::endpoint::SuspendReason;
+use whimbrel_core::endpoint::{EndpointStatus, SuspendReason};
 use whimbrel_core::port::Lane;
 use whimbrel_core::replay::ReplayKind;
 use whimbrel_core::time::Timestamp;
@@ -142,6 +142,9 @@ fn the_values_of_labels_are_the_words_of_the_core() {
     for word in values("whimbrel_endpoints_suspended_total", "reason") {
         assert!(SuspendReason::parse(word).is_some(), "{word}");
     }
+    let (reason, since) = (SuspendReason::Gone, Timestamp::from_secs(0));
+    let statuses = [EndpointStatus::Active, EndpointStatus::Suspended { reason, since }, EndpointStatus::Disabled];
+    assert_eq!(values("whimbrel_endpoints", "state"), statuses.map(EndpointStatus::as_str));
     for word in values("whimbrel_replayed_total", "kind") {
         assert!(ReplayKind::parse(word).is_some(), "{word}");
     }

@@ -18,7 +18,7 @@ pub(crate) struct LiveRouter {
 impl LiveRouter {
     /// With the state's contracts to begin with.
     pub(crate) fn new(state: ApiState) -> Self {
-        let current = Arc::new(RwLock::new(whimbrel_api::router(state.clone())));
+        let current = Arc::new(RwLock::new(whimbrel_api::router(state.clone()).with_state(())));
         Self { state, current }
     }
 

@@ -24,7 +24,7 @@ pub use registry::{EndpointChange, Reencrypted, Registry, Updated};
 pub use replays::{Advance, Forgotten, Replays};
 pub use tenants::{ApiKey, EventTypeRow, Tenants};
 pub use transfer::{LoggedDelivery, LoggedEvent, StoredKey, Transfer};
-pub use upkeep::{Pruned, Upkeep};
+pub use upkeep::{EndpointCounts, Pruned, Upkeep};
 
 use crate::id::EndpointId;
 use crate::time::Timestamp;

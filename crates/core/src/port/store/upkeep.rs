@@ -17,7 +17,18 @@ pub struct Pruned {
     pub more: bool,
 }
 
-/// Leases, partitions, retention, erasure.
+/// How many endpoints there are, of all tenants, by the word of their status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct EndpointCounts {
+    /// Deliveries go out.
+    pub active: u64,
+    /// Stopped by Whimbrel.
+    pub suspended: u64,
+    /// Stopped by their owners.
+    pub disabled: u64,
+}
+
+/// Leases, partitions, retention, erasure, counts.
 #[async_trait]
 pub trait Upkeep: Send + Sync {
     /// Takes or renews the lease `name` for `ttl` on the store's own clock. False while another holder's has not
@@ -42,6 +53,9 @@ pub trait Upkeep: Send + Sync {
 
     /// Erases the payloads of up to `limit` events of tenants that asked for it; 0 when there is nothing to do.
     async fn erase_step(&self, limit: u32) -> Result<u64, StoreError>;
+
+    /// Counts the endpoints that there are now.
+    async fn count_endpoints(&self) -> Result<EndpointCounts, StoreError>;
 
     /// Counts the usage of the UTC day in which `day` lies, for every tenant, and stores it in place of an earlier
     /// count.

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use uuid::Uuid;
-use whimbrel_core::port::{Pruned, Upkeep};
+use whimbrel_core::port::{EndpointCounts, Pruned, Upkeep};
 use whimbrel_core::time::Timestamp;
 
 use super::super::{Answer, SqliteStore, upkeep};
@@ -33,6 +33,10 @@ impl Upkeep for SqliteStore {
 
     async fn erase_step(&self, limit: u32) -> Answer<u64> {
         upkeep::erase_step(self.reads(), &self.0.writer, limit).await
+    }
+
+    async fn count_endpoints(&self) -> Answer<EndpointCounts> {
+        Ok(upkeep::count_endpoints(self.reads()).await?)
     }
 
     async fn count_usage(&self, day: Timestamp) -> Answer<()> {

@@ -222,7 +222,7 @@ macro_rules! store_conformance {
             rule_18_a_lease_is_one_holders,
             rule_18_an_expired_lease_is_free,
             rule_18_concurrent_takers_of_a_lease_leave_one,
-            // upkeep: partitions, retention, usage
+            // upkeep: partitions, retention, counts
             rule_27_preparing_days_again_is_no_error,
             rule_28_what_is_not_at_its_end_expires,
             rule_28_prune_removes_what_is_older,
@@ -231,6 +231,7 @@ macro_rules! store_conformance {
             prune_removes_audit_entries_after_a_year,
             usage_is_counted_by_tenant_and_day,
             usage_comes_oldest_first,
+            endpoints_are_counted_by_status,
             // erasure
             an_erased_event_keeps_its_rows,
             an_erased_event_is_not_retried,

@@ -1,11 +1,12 @@
-//! `Upkeep`: partitions, retention and usage.
+//! `Upkeep`: partitions, retention and counts.
 
 use std::time::Duration;
 
 use anyhow::{bail, ensure};
 use whimbrel_core::Timestamp;
 use whimbrel_core::delivery::{Delivery, DeliveryState, FailReason, WaitReason};
-use whimbrel_core::port::{AuditEntry, Claim, Claimed, Lane, Page, UsageRow};
+use whimbrel_core::endpoint::EndpointStatus;
+use whimbrel_core::port::{AuditEntry, Claim, Claimed, EndpointCounts, Lane, Page, UsageRow};
 use whimbrel_core::replay::{ReplayFilter, ReplayKind};
 
 use super::audit::entry;
@@ -220,5 +221,25 @@ pub async fn usage_comes_oldest_first(world: &World) -> Checked {
         ensure!(found == expected, "{found:?} instead of {expected:?}");
         ensure!(usage.iter().all(|row| row.events == 1 && row.tenant == acme), "{usage:?}");
     }
+    Ok(())
+}
+
+/// Those of every tenant; a deleted one is counted no more.
+pub async fn endpoints_are_counted_by_status(world: &World) -> Checked {
+    ensure!(world.store.count_endpoints().await? == EndpointCounts::default(), "an empty store has endpoints");
+    let (acme, suspended) = world.acme().await?;
+    let bits = world.tenant("bits").await?;
+    let [disabled, deleted] = [world.endpoint(&acme).await?, world.endpoint(&bits).await?];
+    for tenant in [&acme, &bits, &bits] {
+        world.endpoint(tenant).await?;
+    }
+    world.suspend(&suspended).await?;
+    world.set_status(&disabled, EndpointStatus::Disabled).await?;
+    let counted = world.store.count_endpoints().await?;
+    ensure!(counted == EndpointCounts { active: 4, suspended: 1, disabled: 1 }, "{counted:?}");
+    world.store.delete_endpoint(&bits, deleted.id).await?;
+    world.set_status(&disabled, EndpointStatus::Active).await?;
+    let counted = world.store.count_endpoints().await?;
+    ensure!(counted == EndpointCounts { active: 4, suspended: 1, disabled: 0 }, "{counted:?}");
     Ok(())
 }

@@ -1,0 +1,70 @@
+//! Batches at an even pace: what comes while one rests shares the next one.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+
+/// A loop's pace. The first batch after a quiet time starts at once; under load batches begin at least a gap apart.
+///
+/// Without it a loop on a busy machine is woken for every single message, and each of those wakes costs a transaction,
+/// a publish and an ack that dozens could share.
+#[derive(Debug)]
+pub struct Pace {
+    gap: Duration,
+    begun: Option<Instant>,
+}
+
+impl Pace {
+    /// Batches begin at least `gap` apart: no message waits longer for company.
+    pub fn new(gap: Duration) -> Self {
+        Self { gap, begun: None }
+    }
+
+    /// Rests until the gap is over, then waits for `batch`. As safe to cancel as `batch` is.
+    pub async fn keep<T>(&mut self, batch: impl Future<Output = T>) -> T {
+        if let Some(begun) = self.begun {
+            sleep_until(begun + self.gap).await;
+        }
+        let batch = batch.await;
+        self.begun = Some(Instant::now());
+        batch
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    const GAP: Duration = Duration::from_millis(5);
+
+    #[tokio::test(start_paused = true)]
+    async fn a_message_after_a_quiet_time_does_not_wait_and_a_crowd_shares_batches() {
+        let (sender, mut receiver) = mpsc::channel(64);
+        let mut pace = Pace::new(GAP);
+        let begun = Instant::now();
+        for number in 0..2 {
+            sender.send(number).await.expect("open");
+            pace.keep(receiver.recv()).await.expect("a message");
+            assert_eq!(begun.elapsed(), Duration::from_millis(20 * number));
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let crowd = tokio::spawn(async move {
+            for number in 0..20 {
+                sender.send(number).await.expect("open");
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        });
+        let mut sizes = Vec::new();
+        let mut batch = Vec::new();
+        while pace.keep(receiver.recv_many(&mut batch, 64)).await > 0 {
+            sizes.push(batch.len());
+            batch.clear();
+        }
+        crowd.await.expect("no panic");
+        assert_eq!(sizes.iter().sum::<usize>(), 20);
+        assert_eq!(sizes[0], 1, "the first one goes at once: {sizes:?}");
+        assert!(sizes.len() <= 6, "{sizes:?}");
+    }
+}
