@@ -18,7 +18,7 @@ use crate::flight::{Flights, key};
 /// Ends taken into one flush.
 const FLUSH_MAX: usize = 256;
 /// Between two flushes, at least: nobody waits for an outcome.
-const GAP: Duration = Duration::from_millis(10);
+const GAP: Duration = Duration::from_millis(20);
 /// Flushes under way at once.
 const FLUSHES_MAX: usize = 6;
 

@@ -111,7 +111,7 @@ impl JobIntake {
 }
 
 /// A first attempt on its first way: not parked, held back or swept meanwhile, so nothing can have overtaken it.
-fn is_first_live(lane: Lane, job: &Job) -> bool {
+pub(crate) fn is_first_live(lane: Lane, job: &Job) -> bool {
     lane == Lane::Live && job.attempt == 1 && job.hops == 0 && job.not_before.is_none()
 }
 

@@ -8,6 +8,7 @@ mod finish;
 mod flight;
 mod gate;
 mod headers;
+mod headroom;
 mod intake;
 mod measure;
 mod post;

@@ -5,7 +5,7 @@ mod handle;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
@@ -22,6 +22,7 @@ use crate::egress::EgressPolicy;
 use crate::finish::{End, Finisher};
 use crate::flight::Flights;
 use crate::gate::Gates;
+use crate::headroom::Headroom;
 use crate::intake::{JobIntake, Ready};
 
 /// What the sender works with.
@@ -46,10 +47,9 @@ pub struct Sender {
 /// How much a sender does at once.
 #[derive(Debug, Clone, Copy)]
 pub struct SenderConfig {
-    /// POSTs under way, for the lanes live, slow and bulk.
+    /// POSTs under way, for the lanes live, slow and bulk. Each takes up to 50 KB with its connection: what there is by
+    /// default keeps a process below 60 MiB.
     pub slots: [usize; 3],
-    /// Packs in hand per lane.
-    pub prefetch: u16,
     /// POSTs under way to one endpoint.
     pub endpoint_in_flight_max: usize,
     /// How long POSTs may go on after the stop signal.
@@ -60,15 +60,25 @@ pub struct SenderConfig {
 
 impl Default for SenderConfig {
     fn default() -> Self {
-        Self {
-            slots: [512, 256, 128],
-            prefetch: 128,
-            endpoint_in_flight_max: 128,
-            grace: Duration::from_secs(25),
-            traceparent: false,
-        }
+        Self { slots: [320, 192, 96], endpoint_in_flight_max: 128, grace: Duration::from_secs(25), traceparent: false }
     }
 }
+
+impl SenderConfig {
+    /// Jobs in hand in a lane: enough to find one for each slot that becomes free.
+    fn jobs_max(&self, lane: Lane) -> usize {
+        self.slots[lane as usize].saturating_add(SPARE)
+    }
+
+    /// Unacked packs in a lane. A POST under way keeps its pack, which may hold nothing else: so with every slot at
+    /// endpoints that hang there must still be packs for the others.
+    fn prefetch(&self, lane: Lane) -> u16 {
+        u16::try_from(self.jobs_max(lane)).unwrap_or(u16::MAX)
+    }
+}
+
+/// What is in hand beside the POSTs under way.
+const SPARE: usize = 128;
 
 /// What the tasks of one sender share.
 struct Shared {
@@ -78,6 +88,7 @@ struct Shared {
     flights: Arc<Flights>,
     gates: Gates,
     lanes: [Semaphore; 3],
+    headroom: Headroom,
     publisher: Arc<dyn Publisher>,
     ends: mpsc::Sender<End>,
     stop: CancellationToken,
@@ -148,6 +159,7 @@ impl Shared {
             flights,
             gates: Gates::new(sender.config.endpoint_in_flight_max),
             lanes: sender.config.slots.map(Semaphore::new),
+            headroom: Headroom::new(),
             publisher,
             ends,
             stop,
@@ -157,7 +169,7 @@ impl Shared {
     }
 
     async fn lane(self: Arc<Self>, lane: Lane) -> Result<(), QueueError> {
-        let mut consumer = self.sender.queue.consume(Source::Jobs(lane), self.sender.config.prefetch).await?;
+        let mut consumer = self.sender.queue.consume(Source::Jobs(lane), self.sender.config.prefetch(lane)).await?;
         let acks = Arc::new(Acks::default());
         let acker = tokio::spawn(ack_loop(consumer.acker(), acks.clone()));
         let intake = JobIntake {
@@ -184,10 +196,11 @@ impl Shared {
         intake: &JobIntake,
         acks: &Arc<Acks>,
     ) -> Result<(), QueueError> {
+        let in_hand = Arc::new(Semaphore::new(self.sender.config.jobs_max(lane)));
         loop {
             let received = tokio::select! {
                 () = self.stop.cancelled() => return Ok(()),
-                received = consumer.receive(32) => received,
+                received = consumer.receive(packs_max(lane)) => received,
             };
             let packs = match received {
                 Ok(packs) => packs,
@@ -209,9 +222,23 @@ impl Shared {
                 }
             };
             for Ready { job, known } in ready {
-                self.tasks.spawn(self.clone().handle(lane, job, known));
+                // What has not started when the process stops is handed back.
+                let place = self.stop.run_until_cancelled(self.leave(lane, &in_hand)).await;
+                let handled = self.clone().handle(lane, job, known);
+                self.tasks.spawn(async move {
+                    handled.await;
+                    drop(place);
+                });
             }
         }
+    }
+
+    /// Waits until one more job may be in hand, and behind the live lane until it may start.
+    async fn leave(&self, lane: Lane, in_hand: &Arc<Semaphore>) -> OwnedSemaphorePermit {
+        if lane != Lane::Live {
+            self.headroom.take().await;
+        }
+        in_hand.clone().acquire_owned().await.expect("the semaphore is never closed")
     }
 
     /// Waits until what has ended is published, within the time a flush may take.
@@ -256,6 +283,14 @@ impl Shared {
             Some(endpoint) => self.cache.forget(endpoint),
             None => self.cache.flush(),
         }
+    }
+}
+
+/// Packs taken at once. What is started at a measured rate is taken in small helpings, too.
+const fn packs_max(lane: Lane) -> usize {
+    match lane {
+        Lane::Live => 32,
+        Lane::Slow | Lane::Bulk => 8,
     }
 }
 

@@ -27,7 +27,7 @@ const BATCH_PACKS_MAX: usize = 32;
 /// Unacked packs: two batches, so that the next one is there when a commit returns.
 const PREFETCH: u16 = 64;
 /// Between two batches, at least.
-const GAP: Duration = Duration::from_millis(10);
+const GAP: Duration = Duration::from_millis(20);
 /// The longest pause between tries while the store or the queue is away.
 const BACKOFF_MAX: Duration = Duration::from_secs(2);
 

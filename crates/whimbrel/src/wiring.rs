@@ -263,7 +263,6 @@ fn sender(config: &Config) -> anyhow::Result<(whimbrel_sender::SenderConfig, whi
         endpoint_in_flight_max: config.sender.endpoint_in_flight,
         grace: config.sender.grace,
         traceparent: config.sender.traceparent,
-        ..whimbrel_sender::SenderConfig::default()
     };
     let egress = whimbrel_sender::EgressPolicy {
         allow_http: config.egress.allow_http,

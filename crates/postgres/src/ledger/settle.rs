@@ -133,16 +133,13 @@ async fn executions(connection: &mut PgConnection, rows: &[&Attempt]) -> Result<
         return Ok(HashMap::new());
     }
     let ids: Vec<Uuid> = rows.iter().map(|row| row.delivery.uuid()).collect();
-    let (low, high) = bounds(&ids);
     let stored = sqlx::query(
         "SELECT a.delivery_id, a.number, a.execution_id FROM attempts a
          JOIN unnest($1::uuid[], $2::int[]) AS k (delivery_id, number) USING (delivery_id, number)
-         WHERE a.delivery_id BETWEEN $3 AND $4",
+         WHERE a.delivery_id = ANY($1)",
     )
     .bind(ids)
     .bind(rows.iter().map(|row| int(row.number)).collect::<Vec<_>>())
-    .bind(low)
-    .bind(high)
     .fetch_all(connection)
     .await?;
     stored

@@ -13,6 +13,7 @@ use super::Shared;
 use crate::cache::{Known, Target};
 use crate::finish::End;
 use crate::gate::{Place, Refused, START_WITHIN};
+use crate::intake::is_first_live;
 use crate::measure::{self, InFlight};
 use crate::post::post;
 use crate::span::AttemptSpan;
@@ -23,7 +24,11 @@ const SPREAD_MAX: f64 = 0.1;
 impl Shared {
     /// One job, to its end.
     pub(super) async fn handle(self: Arc<Self>, lane: Lane, job: Job, known: Known) {
-        measure::waited(lane, &job, self.sender.clock.now());
+        let now = self.sender.clock.now();
+        measure::waited(lane, &job, now);
+        if is_first_live(lane, &job) {
+            self.headroom.live(now.since(job.body.event.created_at()));
+        }
         let end = match self.due(lane, &job).await {
             Some(route) => End::Moved(job, route),
             None => self.attempt(lane, job, known).await,

@@ -68,7 +68,11 @@ pub(crate) struct Promoted {
     pub(crate) message: Stored,
 }
 
-/// Moves up to [`ROWS_MAX`] messages whose time has come into their lanes, the earliest first.
+/// Messages that leave their tiers in one transaction. A pack of jobs is written anew when it moves, and fresh events wait
+/// for that.
+pub(crate) const PROMOTED_MAX: usize = 32;
+
+/// Moves up to [`PROMOTED_MAX`] messages whose time has come into their lanes, the earliest first.
 pub(crate) async fn promote(tx: &mut SqliteConnection, now: Timestamp, ids: &mut Ids) -> Result<Vec<Promoted>, Fault> {
     static MOVE: Batch = Batch::new(
         "UPDATE messages SET id = v.column2, due_at = NULL, tier = NULL, lane = NULL FROM (VALUES ",
@@ -101,7 +105,7 @@ async fn due(tx: &mut SqliteConnection, now: Timestamp) -> Result<Vec<(i64, Stri
     let rows: Vec<(i64, String, String)> =
         sqlx::query_as("SELECT id, tier, lane FROM messages WHERE due_at <= ?1 ORDER BY due_at, id LIMIT ?2")
             .bind(now.as_micros())
-            .bind(i64::try_from(ROWS_MAX).unwrap_or(i64::MAX))
+            .bind(i64::try_from(PROMOTED_MAX).unwrap_or(i64::MAX))
             .fetch_all(tx)
             .await?;
     let read = |(id, tier, word): (i64, String, String)| {

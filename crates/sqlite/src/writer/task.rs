@@ -13,10 +13,10 @@ use whimbrel_core::port::Clock;
 
 use super::group::{Group, Outcome};
 use super::{Inbox, Spent};
-use crate::batch::ROWS_MAX;
 use crate::fault::Fault;
 use crate::lock::DataDir;
 use crate::queue::place::Ids;
+use crate::queue::table::PROMOTED_MAX;
 use crate::queue::{Dispatch, table};
 
 /// The longest sleep towards a due time, so that a step of the wall clock is noticed.
@@ -168,7 +168,7 @@ impl Task {
         self.set_failing(false);
         match promote_at {
             // As many as one group takes: there may be more.
-            Some(_) if promoted == ROWS_MAX => {}
+            Some(_) if promoted == PROMOTED_MAX => {}
             Some(_) => self.next_due = self.read_next_due().await,
             None => self.next_due = self.next_due.into_iter().chain(due).min(),
         }
