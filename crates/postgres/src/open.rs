@@ -66,7 +66,7 @@ pub enum OpenError {
 
 /// The store on PostgreSQL.
 pub struct PostgresStore {
-    /// For whatever searches: each statement is planned for its values.
+    /// For whatever searches: each statement is planned for its values, so that it leaves out other days.
     pub(crate) pool: PgPool,
     /// For an event's way to its receivers, whose statements insert, or find rows by their ids: see [`keyed`].
     pub(crate) keyed: PgPool,
@@ -95,7 +95,7 @@ impl PostgresStore {
             // A broken connection shows at the first statement, and every caller tries again.
             .test_before_acquire(false);
         let keyed = pools.clone().connect_lazy_with(keyed(connect.clone()));
-        let pool = pools.connect_lazy_with(connect);
+        let pool = pools.connect_lazy_with(connect.options([("plan_cache_mode", "force_custom_plan")]));
         Ok(Self { pool, keyed, ring, clock })
     }
 

@@ -9,8 +9,8 @@ const METHOD: &str = "\
 separate processes, publishes events of 1 KB, and receives them in a receiver that verifies every signature and counts
 every event at every endpoint. Everything shares one machine: publishers and receiver take part of it, and their CPU is
 listed apart. CPU is user and system time of each process with its children, less what the same system takes idle, per
-delivery. Latency is from the moment an event is published (at a fixed rate: from the moment it was due) until its
-request has been read by the receiver. The floor is computed from the limits below, measured in the same run: see
+delivery. Latency is from the moment an event's request is begun until its delivery has been read by the receiver; at a
+fixed rate nobody waits for an earlier answer. The floor is computed from the limits below, measured in the same run: see
 [crates/bench](crates/bench/README.md).
 ";
 

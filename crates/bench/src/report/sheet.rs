@@ -30,7 +30,7 @@ pub(super) fn chapters(report: &Report) -> Vec<Chapter> {
         (!cases.is_empty()).then(|| Chapter {
             engine,
             sheets: [speed(&cases), cost(&cases), memory(&cases)],
-            further: further(&cases),
+            further: idle(report, engine).into_iter().chain(further(&cases)).collect(),
         })
     };
     [Engine::Distributed, Engine::Embedded].into_iter().filter_map(chapter).collect()
@@ -77,6 +77,18 @@ fn sheet(cases: &[&Measured], columns: &[&str], cells: impl Fn(&Measured) -> Vec
     let named = |case: &Measured| [case.scenario.letter().to_owned(), case.case.clone()];
     let rows = cases.iter().map(|case| named(case).into_iter().chain(cells(case)).collect()).collect();
     Sheet { header, rows }
+}
+
+/// What an idle system takes.
+fn idle(report: &Report, engine: Engine) -> Option<String> {
+    let parts = report.idle.get(&engine)?;
+    // Microseconds a second.
+    let percent = |us: f64| short(us / 1e4);
+    let servers = [Part::Postgres, Part::Rabbitmq];
+    let own = parts.iter().filter(|(part, _)| part.is_measured() && !servers.contains(part)).map(|(_, us)| us);
+    let servers = servers.iter().filter_map(|part| Some(format!(", {} {}", part.as_str(), percent(*parts.get(part)?))));
+    let servers: String = servers.collect();
+    Some(format!("idle, % of a core: Whimbrel's processes together {}{servers}", percent(own.sum())))
 }
 
 fn further(cases: &[&Measured]) -> Vec<String> {

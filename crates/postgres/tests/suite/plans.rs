@@ -41,7 +41,7 @@ async fn day(place: &Place, at: Timestamp) -> Result<String> {
     psql(place.database.url(), &format!("SELECT to_char('{at}'::timestamptz AT TIME ZONE 'UTC', 'YYYYMMDD')")).await
 }
 
-/// Every statement on a batch of ids, with plans made for its values and with one made for any.
+/// Every statement on a batch of ids, whatever kind of plan the URL asks for.
 #[tokio::test]
 async fn rule_27_batches_touch_their_own_day_only() -> Result<()> {
     for mode in ["force_custom_plan", "force_generic_plan"] {
