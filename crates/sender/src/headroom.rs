@@ -4,8 +4,8 @@
 //! processors of sender, broker and store alike, and every fresh event waits behind it, wherever it is. What all of that
 //! comes to shows in one place, the time from an event's acceptance to its first attempt. So this does what background
 //! transports do on a network (LEDBAT, RFC 6817): it keeps the least such time as the base, and lets the others go
-//! faster for as long as live traffic stays near it. The base is of the same clocks as the rest, so their skew does not
-//! matter.
+//! faster for as long as live traffic stays near it. The base is of the same clocks as the rest, so a sender's clock that
+//! is ahead does no harm; one that is behind sees no wait, and then nothing yields (readiness tells of such clocks).
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
