@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use reqwest::header::HeaderMap;
+use http::HeaderMap;
 use tracing::{error, warn};
 use url::Url;
 use whimbrel_core::contract::{Contract, Contracts};
@@ -15,7 +15,9 @@ use whimbrel_core::port::{Clock, Lookup, StoreError};
 use whimbrel_core::signing::Signer;
 use whimbrel_core::{EndpointId, Timestamp};
 
-use crate::egress::{EgressPolicy, Reach};
+use crate::client::Destination;
+use crate::egress::EgressPolicy;
+use crate::failure::Failure;
 use crate::headers;
 
 /// A copy never lives longer.
@@ -28,13 +30,13 @@ pub(crate) struct Target {
     pub(crate) endpoint: Endpoint,
     pub(crate) contract: Arc<Contract>,
     /// How to send, or why that is not possible.
-    pub(crate) way: Result<Way, (ErrorKind, String)>,
+    pub(crate) way: Result<Way, Failure>,
 }
 
 /// Where requests go, how they may get there, what they carry, and how they are signed.
 pub(crate) struct Way {
     pub(crate) url: Url,
-    pub(crate) reach: Reach,
+    pub(crate) destination: Destination,
     /// The endpoint's own headers, the values sensitive.
     pub(crate) custom: HeaderMap,
     pub(crate) signer: Signer,
@@ -49,18 +51,15 @@ impl Target {
 }
 
 impl Way {
-    pub(crate) fn new(
-        endpoint: &Endpoint,
-        contract: &Arc<Contract>,
-        policy: &EgressPolicy,
-    ) -> Result<Self, (ErrorKind, String)> {
+    pub(crate) fn new(endpoint: &Endpoint, contract: &Arc<Contract>, policy: &EgressPolicy) -> Result<Self, Failure> {
         let url = Url::parse(&endpoint.url)
-            .map_err(|error| (ErrorKind::BadUrl, format!("the url cannot be read: {error}")))?;
+            .map_err(|error| Failure::new(ErrorKind::BadUrl, format!("the url cannot be read: {error}")))?;
         let reach = policy.check(&url, contract.https_only())?;
+        let destination = Destination::new(&url, reach, policy)?;
         let custom = headers::custom(&endpoint.headers, contract)?;
         let signer = Signer::new(contract, &endpoint.secrets)
-            .map_err(|error| (ErrorKind::Protocol, format!("the secret cannot sign: {error}")))?;
-        Ok(Self { url, reach, custom, signer })
+            .map_err(|error| Failure::new(ErrorKind::Protocol, format!("the secret cannot sign: {error}")))?;
+        Ok(Self { url, destination, custom, signer })
     }
 }
 

@@ -1,6 +1,6 @@
 //! A request's headers: the endpoint's own, and over them the contract's.
 
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use whimbrel_core::Timestamp;
 use whimbrel_core::contract::Contract;
 use whimbrel_core::endpoint::CustomHeaders;
@@ -9,6 +9,7 @@ use whimbrel_core::outcome::ErrorKind;
 use whimbrel_core::signing::Signed;
 
 use crate::cache::Way;
+use crate::failure::Failure;
 
 /// What HTTP itself sets, and what would change how the body is read.
 const OF_HTTP: [&str; 11] = [
@@ -27,7 +28,7 @@ const OF_HTTP: [&str; 11] = [
 
 /// An endpoint's own headers as they go out, without those that are the contract's or HTTP's. The values may be
 /// credentials: they are marked sensitive, and no error repeats them.
-pub(crate) fn custom(headers: &CustomHeaders, contract: &Contract) -> Result<HeaderMap, (ErrorKind, String)> {
+pub(crate) fn custom(headers: &CustomHeaders, contract: &Contract) -> Result<HeaderMap, Failure> {
     let mut map = HeaderMap::new();
     for (place, (name, value)) in headers.0.iter().enumerate() {
         if is_taken(name, contract) {
@@ -44,8 +45,8 @@ pub(crate) fn custom(headers: &CustomHeaders, contract: &Contract) -> Result<Hea
     Ok(map)
 }
 
-fn unusable(why: &str) -> (ErrorKind, String) {
-    (ErrorKind::BadUrl, format!("{why}; correct the endpoint's headers"))
+fn unusable(why: &str) -> Failure {
+    Failure::new(ErrorKind::BadUrl, format!("{why}; correct the endpoint's headers"))
 }
 
 /// Whether the header is not the endpoint's to set, even where this very request does not carry it.
@@ -56,7 +57,7 @@ fn is_taken(name: &str, contract: &Contract) -> bool {
 }
 
 /// Every header of an attempt made at `at`.
-pub(crate) fn of_attempt(way: &Way, job: &Job, at: Timestamp) -> Result<HeaderMap, (ErrorKind, String)> {
+pub(crate) fn of_attempt(way: &Way, job: &Job, at: Timestamp) -> Result<HeaderMap, Failure> {
     let event = job.body.event.to_string();
     let message = Signed {
         event_id: &event,
@@ -67,7 +68,7 @@ pub(crate) fn of_attempt(way: &Way, job: &Job, at: Timestamp) -> Result<HeaderMa
     };
     let mut map = way.custom.clone();
     for (name, value) in way.signer.headers(&message) {
-        let cannot = || (ErrorKind::Protocol, format!("the contract's header `{name}` cannot be written"));
+        let cannot = || Failure::new(ErrorKind::Protocol, format!("the contract's header `{name}` cannot be written"));
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| cannot())?;
         let value = HeaderValue::from_str(&value).map_err(|_| cannot())?;
         map.insert(name, value);

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use reqwest::header::AUTHORIZATION;
+use http::header::AUTHORIZATION;
 use whimbrel_core::contract::{ContractSet, OldSignature};
 
 use super::*;
@@ -81,7 +81,8 @@ fn values_are_sensitive_and_shown_nowhere() {
 #[test]
 fn a_header_that_cannot_be_built_is_an_error_without_the_value() {
     for (name, value) in [("", "s3cret"), ("s3cret: x", "a"), ("x-key", "s3cret\r\nx: y"), ("x-key", "s3cret\0")] {
-        let (kind, message) = custom(&pairs(&[(name, value)]), &contract("generic")).expect_err("cannot be sent");
+        let Failure { kind, message } =
+            custom(&pairs(&[(name, value)]), &contract("generic")).expect_err("cannot be sent");
         assert_eq!(kind, ErrorKind::BadUrl);
         assert!(!message.contains("s3cret"), "{message}");
     }

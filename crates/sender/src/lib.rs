@@ -4,6 +4,7 @@ mod acks;
 mod cache;
 mod client;
 pub mod egress;
+mod failure;
 mod finish;
 mod flight;
 mod gate;

@@ -12,13 +12,12 @@ use crate::testing::{endpoint, job};
 
 struct World {
     receiver: Receiver,
-    clients: Clients,
+    client: Client,
     target: Target,
 }
 
 /// A receiver, and an endpoint there with a header and a deadline of its own.
 async fn world(timeout: Duration) -> World {
-    let _ = rustls::crypto::ring::default_provider().install_default();
     let receiver = Receiver::start().await.expect("a receiver");
     let networks = vec!["127.0.0.0/8".parse().expect("a network")];
     let policy = Arc::new(EgressPolicy { allow_http: true, allow_networks: networks, proxy: None });
@@ -28,12 +27,12 @@ async fn world(timeout: Duration) -> World {
     let mut endpoint = endpoint(&contract, &receiver.url("/hook"), CustomHeaders(headers));
     endpoint.options.timeout = Some(timeout);
     let way = Way::new(&endpoint, &contract, &policy);
-    World { receiver, clients: Clients::new(&policy).expect("clients"), target: Target { endpoint, contract, way } }
+    World { receiver, client: Client::new(1, &policy).expect("a client"), target: Target { endpoint, contract, way } }
 }
 
 impl World {
     async fn post(&self) -> Attempted {
-        post(&self.clients, &SystemClock, &self.target, &job(0), None).await
+        post(&self.client, &SystemClock, &self.target, &job(0), None).await
     }
 }
 

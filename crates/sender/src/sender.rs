@@ -1,4 +1,4 @@
-//! The sender's loops: one per lane, one for notices, one for ends.
+//! The sender's loops: one per lane, one for notices, one for ends, one for idle connections.
 
 mod handle;
 
@@ -17,7 +17,7 @@ use whimbrel_core::tier::Tiers;
 
 use crate::acks::{Acks, ack_loop};
 use crate::cache::EndpointCache;
-use crate::client::Clients;
+use crate::client::Client;
 use crate::egress::EgressPolicy;
 use crate::finish::{End, Finisher};
 use crate::flight::Flights;
@@ -83,7 +83,7 @@ const SPARE: usize = 128;
 /// What the tasks of one sender share.
 struct Shared {
     sender: Sender,
-    clients: Clients,
+    client: Client,
     cache: Arc<EndpointCache>,
     flights: Arc<Flights>,
     gates: Gates,
@@ -126,6 +126,7 @@ async fn consume(shared: &Arc<Shared>) -> Result<(), QueueError> {
         loops.spawn(shared.clone().lane(lane));
     }
     loops.spawn(shared.clone().notices());
+    loops.spawn(shared.clone().keep_connections());
     let mut result = Ok(());
     while let Some(ended) = loops.join_next().await {
         let ended = ended.unwrap_or_else(|error| Err(QueueError::Fatal(format!("a sender loop failed: {error}"))));
@@ -145,7 +146,8 @@ impl Shared {
         ends: mpsc::Sender<End>,
         stop: CancellationToken,
     ) -> Result<Self, QueueError> {
-        let clients = Clients::new(&sender.egress)
+        // As many as there can be POSTs: with fewer, a burst would open and close connections for nothing.
+        let client = Client::new(sender.config.slots.iter().sum(), &sender.egress)
             .map_err(|error| QueueError::Fatal(format!("the http client cannot be built: {error}")))?;
         let cache = EndpointCache::new(
             sender.store.clone(),
@@ -154,7 +156,7 @@ impl Shared {
             sender.clock.clone(),
         );
         Ok(Self {
-            clients,
+            client,
             cache: Arc::new(cache),
             flights,
             gates: Gates::new(sender.config.endpoint_in_flight_max),
@@ -247,6 +249,11 @@ impl Shared {
         while self.flights.open() > 0 && tokio::time::Instant::now() < give_up {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+    }
+
+    async fn keep_connections(self: Arc<Self>) -> Result<(), QueueError> {
+        self.stop.run_until_cancelled(self.client.keep()).await;
+        Ok(())
     }
 
     /// Forgets endpoints as they change; all of them when notices may have been missed (rule 10).

@@ -1,6 +1,6 @@
 //! A span per attempt: a child of the event's span, linked to the attempt before it.
 
-use reqwest::header::HeaderValue;
+use http::header::HeaderValue;
 use url::Url;
 use whimbrel_core::message::Job;
 use whimbrel_core::outcome::{Attempted, Reply};

@@ -10,7 +10,9 @@ use ipnet::IpNet;
 use url::{Host, Url};
 use whimbrel_core::outcome::ErrorKind;
 
-pub(crate) use resolver::{GuardedResolver, Refusal};
+use crate::failure::Failure;
+
+pub(crate) use resolver::GuardedResolver;
 
 /// The deployment's rules.
 #[derive(Clone, Default)]
@@ -52,26 +54,26 @@ impl EgressPolicy {
         listed || (reach == Reach::Anywhere && !ranges::is_special(address))
     }
 
-    /// Whether this name is the proxy's, which may be anywhere.
-    pub(crate) fn is_proxy(&self, name: &str) -> bool {
-        self.proxy.as_ref().and_then(Url::host_str) == Some(name)
-    }
-
     /// Checks what can be told from the URL alone: its scheme, and a literal address.
-    pub(crate) fn check(&self, url: &Url, https_only: bool) -> Result<Reach, (ErrorKind, String)> {
+    pub(crate) fn check(&self, url: &Url, https_only: bool) -> Result<Reach, Failure> {
         let reach = match url.scheme() {
             "http" if !self.allow_http => {
-                return Err((ErrorKind::InsecureUrl, "plain http is not allowed; use https".into()));
+                return Err(Failure::new(ErrorKind::InsecureUrl, "plain http is not allowed; use https"));
             }
             "http" if https_only => Reach::AllowedNetworks,
             "https" | "http" => Reach::Anywhere,
-            other => return Err((ErrorKind::BadUrl, format!("`{other}` is not a scheme that webhooks can use"))),
+            other => {
+                return Err(Failure::new(
+                    ErrorKind::BadUrl,
+                    format!("`{other}` is not a scheme that webhooks can use"),
+                ));
+            }
         };
         let literal = match url.host() {
             Some(Host::Ipv4(address)) => Some(IpAddr::V4(address)),
             Some(Host::Ipv6(address)) => Some(IpAddr::V6(address)),
             Some(Host::Domain(_)) => None,
-            None => return Err((ErrorKind::BadUrl, "the url has no host".into())),
+            None => return Err(Failure::new(ErrorKind::BadUrl, "the url has no host")),
         };
         match literal {
             Some(address) if !self.allows(address, reach) => Err(self.refusal(address, reach)),
@@ -80,12 +82,13 @@ impl EgressPolicy {
     }
 
     /// Why [`Self::allows`] said no.
-    pub(crate) fn refusal(&self, address: IpAddr, reach: Reach) -> (ErrorKind, String) {
+    pub(crate) fn refusal(&self, address: IpAddr, reach: Reach) -> Failure {
         if self.allows(address, Reach::Anywhere) && reach == Reach::AllowedNetworks {
             let message = format!("plain http to {address} is not allowed under a contract that wants https");
-            return (ErrorKind::InsecureUrl, message);
+            return Failure::new(ErrorKind::InsecureUrl, message);
         }
-        (ErrorKind::BlockedAddress, format!("{address} lies in a private or special network that is not allowed"))
+        let message = format!("{address} lies in a private or special network that is not allowed");
+        Failure::new(ErrorKind::BlockedAddress, message)
     }
 }
 
@@ -94,7 +97,7 @@ mod tests {
     use super::*;
 
     fn check(policy: &EgressPolicy, url: &str, https_only: bool) -> Result<Reach, ErrorKind> {
-        policy.check(&Url::parse(url).expect("a url"), https_only).map_err(|(kind, _)| kind)
+        policy.check(&Url::parse(url).expect("a url"), https_only).map_err(|failure| failure.kind)
     }
 
     #[test]

@@ -80,7 +80,7 @@ impl Shared {
         let under_way = InFlight::begin(lane, &job, clock.now());
         let span = AttemptSpan::begin(&job, clock);
         let traceparent = self.sender.config.traceparent.then(|| span.traceparent(&job)).flatten();
-        let attempted = post(&self.clients, clock, &target, &job, traceparent).await;
+        let attempted = post(&self.client, clock, &target, &job, traceparent).await;
         drop(under_way);
         tell(&place, &target, &attempted);
         log_attempt(lane, &job, &target, &attempted);
