@@ -1,6 +1,6 @@
 //! From the limits to the floor of a delivery.
 
-use super::{Limits, Queue, Rows};
+use super::{Limits, Queue, Rows, Sizes};
 use crate::meter::float_of;
 use crate::system::Engine;
 
@@ -91,7 +91,7 @@ fn distributed(queue: Queue, rows: Rows, work: Work, fan_out: f64) -> f64 {
 
 /// The same, with messages as rows that are written and removed.
 fn embedded(rows: Rows, work: Work, fan_out: f64) -> f64 {
-    let message = |kib: f64| rows.row_us(kib) + rows.small_us;
+    let message = |kib: f64| rows.bare.row_us(kib) + rows.bare.small_us;
     let event = message(1.0) / fan_out;
     let (jobs, outcomes) = match work.packing {
         Packing::Full => (message(JOBS * (1.0 / fan_out + JOB_KIB)) / JOBS, message(OUTCOMES * OUTCOME_KIB) / OUTCOMES),
@@ -101,12 +101,12 @@ fn embedded(rows: Rows, work: Work, fan_out: f64) -> f64 {
 }
 
 fn written(rows: Rows, work: Work, fan_out: f64) -> f64 {
-    let event = rows.row_us(1.0) / fan_out + rows.small_us;
-    let outcome = 2.0 * rows.small_us * work.attempts;
+    let event = rows.listed.row_us(1.0) / fan_out + rows.listed.small_us;
+    let outcome = (rows.listed.small_us + rows.change_us) * work.attempts;
     let commits = match work.packing {
         // In the rows' figures.
         Packing::Full => 0.0,
-        Packing::Single => (rows.single_us - rows.small_us).max(0.0) * (1.0 / fan_out + work.attempts),
+        Packing::Single => (rows.single_us - rows.bare.small_us).max(0.0) * (1.0 / fan_out + work.attempts),
     };
     event + outcome + commits
 }
@@ -118,7 +118,7 @@ impl Queue {
     }
 }
 
-impl Rows {
+impl Sizes {
     /// Through the two sizes that were measured, 0.2 and 1 KiB.
     fn row_us(self, kib: f64) -> f64 {
         self.small_us + (self.large_us - self.small_us).max(0.0) / 0.8 * (kib - 0.2).max(0.0)
@@ -127,16 +127,21 @@ impl Rows {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Post, Rows};
+    use super::super::{Post, Rows, Sizes};
     use super::*;
+
+    fn rows(large_us: f64, small_us: f64, single_us: f64, commit_ms: f64) -> Rows {
+        let sizes = Sizes { large_us, small_us };
+        Rows { bare: sizes, listed: sizes, change_us: small_us, single_us, commit_ms }
+    }
 
     /// The design's cost model, as measured when it was written.
     fn limits() -> Limits {
         Limits {
             post: Post { client_us: 28.0, server_us: 17.0, round_trip_ms: 0.2 },
             queue: Some(Queue { small_us: 115.0, small_broker_us: 74.0, large_us: 190.0, hop_ms: 1.0 }),
-            postgres: Some(Rows { large_us: 17.0, small_us: 10.0, single_us: 130.0, commit_ms: 0.3 }),
-            sqlite: Rows { large_us: 10.0, small_us: 4.0, single_us: 60.0, commit_ms: 0.1 },
+            postgres: Some(rows(17.0, 10.0, 130.0, 0.3)),
+            sqlite: rows(10.0, 4.0, 60.0, 0.1),
         }
     }
 

@@ -11,8 +11,8 @@ use crate::process;
 use crate::receiver::{Behaviour, Endpoint, Plan, Receiver};
 use crate::system::secret;
 
-/// Connections at a time: enough to keep both sides busy.
-const CONNECTIONS: usize = 8;
+/// Connections at a time: as many as the scenarios have requests under way.
+const CONNECTIONS: usize = 32;
 
 /// POSTs one by one for the time, then on several connections for the CPU.
 pub(super) async fn measure(receiver: &Receiver, repeats: usize) -> Result<Post> {

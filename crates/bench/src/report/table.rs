@@ -64,9 +64,12 @@ pub(super) fn limit_lines(report: &Report) -> Vec<(&'static str, String)> {
     ];
     for (name, rows) in rows.into_iter().filter_map(|(name, rows)| Some((name, rows?))) {
         let text = format!(
-            "{} µs, of 200 bytes {} µs, alone {} µs and {} ms",
-            short(rows.large_us),
-            short(rows.small_us),
+            "{} µs, of 200 bytes {} µs; with an id and a list {} and {} µs, a new state {} µs; alone {} µs and {} ms",
+            short(rows.bare.large_us),
+            short(rows.bare.small_us),
+            short(rows.listed.large_us),
+            short(rows.listed.small_us),
+            short(rows.change_us),
             short(rows.single_us),
             short(rows.commit_ms)
         );
