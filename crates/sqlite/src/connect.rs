@@ -14,9 +14,9 @@ static MIGRATIONS: Migrator = sqlx::migrate!();
 
 const PAGE_BYTES: u64 = 4096;
 
-/// Pages in the write-ahead log before they are moved into the file: hot pages are moved once, not for
-/// every commit (32 MiB).
-const CHECKPOINT_PAGES: &str = "8192";
+/// Pages in the write-ahead log (96 MiB) at which the writer moves them into the file itself, since the checkpoints
+/// beside it do not keep up.
+const CHECKPOINT_PAGES: &str = "24576";
 
 /// The options of the connection that writes. `file_bytes_max` bounds the file's growth.
 pub(crate) fn write_options(path: &Path, file_bytes_max: Option<u64>) -> SqliteConnectOptions {
@@ -25,13 +25,19 @@ pub(crate) fn write_options(path: &Path, file_bytes_max: Option<u64>) -> SqliteC
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
-        .pragma("cache_size", "-65536")
+        .pragma("cache_size", "-16384")
         .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
         .pragma("journal_size_limit", "134217728");
     match file_bytes_max {
         Some(bytes) => options.pragma("max_page_count", (bytes / PAGE_BYTES).max(1).to_string()),
         None => options,
     }
+}
+
+/// Connects for moving pages from the write-ahead log into the file, and for nothing else.
+pub(crate) async fn checkpoints(path: &Path) -> Result<SqliteConnection, OpenError> {
+    let options = options(path).synchronous(SqliteSynchronous::Full).pragma("wal_autocheckpoint", "0");
+    SqliteConnection::connect_with(&options).await.map_err(|error| refuse(path, &error))
 }
 
 /// Up to `readers` connections that only read.

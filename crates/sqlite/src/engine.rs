@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use sqlx::{SqliteConnection, SqlitePool};
+use tokio::sync::Notify;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use whimbrel_core::port::{Clock, Parking, Queue, Store};
@@ -16,7 +17,7 @@ use crate::lock::DataDir;
 use crate::queue::lot::Bounds;
 use crate::queue::{Dispatch, SqliteParking, SqliteQueue, table};
 use crate::store::SqliteStore;
-use crate::writer::{self, Start, Tally, Task, Writer};
+use crate::writer::{self, Checkpointer, Start, Tally, Task, Writer};
 
 /// What can be tuned. The defaults are meant for production.
 #[derive(Debug, Clone)]
@@ -74,7 +75,9 @@ impl Engine {
             other => OpenError::Damaged { path: file.clone(), reason: other.to_string() },
         };
         let (dispatch, ids) = look_around(&mut db, &options).await.map_err(damaged)?;
+        let checkpoints = connect::checkpoints(&file).await?;
         let (writer, inbox) = writer::channel();
+        let committed = Arc::new(Notify::new());
         let (stop, tally, dispatch) = (CancellationToken::new(), Arc::new(Tally::default()), Arc::new(dispatch));
         let start = Start {
             db,
@@ -86,10 +89,12 @@ impl Engine {
             clock: clock.clone(),
             stop: stop.clone(),
             tally: tally.clone(),
-            dir,
+            committed: committed.clone(),
+            dir: dir.clone(),
         };
         let tasks = TaskTracker::new();
         tasks.spawn(Task::new(start).await.map_err(damaged)?.run());
+        tasks.spawn(Checkpointer { db: checkpoints, file: file.clone(), committed, stop: stop.clone(), dir }.run());
         tasks.close();
         let reads = connect::read_pool(&file, options.readers);
         let (store_closed, stop) = (CancellationToken::new(), stop.drop_guard());

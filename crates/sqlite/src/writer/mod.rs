@@ -10,11 +10,13 @@ use whimbrel_core::port::{QueueError, StoreError};
 use crate::queue::stored::Outgoing;
 
 mod call;
+mod checkpoint;
 mod group;
 mod task;
 
 pub(crate) use call::Step;
 use call::{Call, Work};
+pub(crate) use checkpoint::Checkpointer;
 pub use task::Tally;
 pub(crate) use task::{Start, Task};
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection as _, SqliteConnection};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use whimbrel_core::Timestamp;
 use whimbrel_core::port::Clock;
@@ -55,6 +56,8 @@ pub(crate) struct Start {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) stop: CancellationToken,
     pub(crate) tally: Arc<Tally>,
+    /// Told of every commit.
+    pub(crate) committed: Arc<Notify>,
     /// Held until the last statement is done.
     pub(crate) dir: Arc<DataDir>,
 }
@@ -158,6 +161,7 @@ impl Task {
 
     async fn succeed(&mut self, group: Group, outcome: Outcome, promote_at: Option<Timestamp>) {
         let jobs = group.len();
+        self.start.committed.notify_one();
         self.start.tally.commits.fetch_add(1, Ordering::Relaxed);
         self.start.tally.jobs.fetch_add(jobs as u64, Ordering::Relaxed);
         metrics::counter!("whimbrel_sqlite_commits_total").increment(1);
