@@ -15,6 +15,7 @@ use crate::error::OpenError;
 use crate::fault::Fault;
 use crate::lock::DataDir;
 use crate::queue::lot::Bounds;
+use crate::queue::promote::Lent;
 use crate::queue::{Dispatch, SqliteParking, SqliteQueue, table};
 use crate::store::SqliteStore;
 use crate::writer::{self, Checkpointer, Start, Tally, Task, Writer};
@@ -86,6 +87,7 @@ impl Engine {
             inbox,
             dispatch: dispatch.clone(),
             ids,
+            lent: Lent::new(clock.now()),
             clock: clock.clone(),
             stop: stop.clone(),
             tally: tally.clone(),

@@ -8,7 +8,7 @@ use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 use whimbrel_core::port::DepthRow;
 
-use super::lot::{Bounds, Lot, Stretch};
+use super::lot::{Bounds, Lot, Lots, Stretch};
 use super::place::{DELAYED, Ids, KEPT};
 use super::stored::Stored;
 use super::table::Found;
@@ -19,8 +19,7 @@ const NOTICES_MAX: usize = 1024;
 /// The queue's memory.
 #[derive(Debug)]
 pub(crate) struct Dispatch {
-    /// One for each of [`KEPT`].
-    pub(crate) lots: [Arc<Lot>; KEPT.len()],
+    pub(crate) lots: Lots,
     /// Messages per tier.
     delayed: Mutex<BTreeMap<String, u64>>,
     /// To whoever listens.

@@ -3,11 +3,12 @@
 //! Invariant: whatever is committed and neither in memory nor with a consumer lies in the stretch `disk`.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 use whimbrel_core::port::Source;
 
+use super::place::KEPT;
 use super::stored::Stored;
 
 /// How much of one source is held in memory.
@@ -30,10 +31,14 @@ pub(crate) struct Stretch {
 struct State {
     ready: VecDeque<Stored>,
     ready_bytes: usize,
+    turns: u64,
     disk: Option<Stretch>,
     loading: bool,
     consumers: usize,
 }
+
+/// One for each of [`KEPT`].
+pub(crate) type Lots = [Arc<Lot>; KEPT.len()];
 
 /// One source's messages and those who wait for them.
 #[derive(Debug)]
@@ -78,6 +83,22 @@ impl Lot {
         self.changed.notify_waiters();
     }
 
+    /// Takes messages that lie on disk outside the stretch, which [`Self::is_open`] has allowed.
+    pub(crate) fn add_lent(&self, messages: Vec<Stored>) {
+        let mut state = self.state();
+        for message in messages {
+            state.push_back(message);
+        }
+        drop(state);
+        self.changed.notify_waiters();
+    }
+
+    /// Whether what is committed next goes to memory. Only adding changes a yes to a no.
+    pub(crate) fn is_open(&self) -> bool {
+        let state = self.state();
+        state.consumers > 0 && state.disk.is_none() && self.has_room(&state)
+    }
+
     /// The first ones, at most `max`.
     pub(crate) fn take(&self, max: usize) -> Vec<Stored> {
         let mut state = self.state();
@@ -91,7 +112,7 @@ impl Lot {
     pub(crate) fn give_back(&self, messages: Vec<Stored>) {
         let mut state = self.state();
         for message in messages {
-            let place = state.ready.partition_point(|ready| ready.id < message.id);
+            let place = state.ready.partition_point(|ready| ready.turn < message.turn);
             state.ready_bytes += message.bytes();
             state.ready.insert(place, message);
         }
@@ -176,7 +197,9 @@ impl Lot {
 }
 
 impl State {
-    fn push_back(&mut self, message: Stored) {
+    fn push_back(&mut self, mut message: Stored) {
+        self.turns += 1;
+        message.turn = self.turns;
         self.ready_bytes += message.bytes();
         self.ready.push_back(message);
     }

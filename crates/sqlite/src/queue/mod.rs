@@ -15,6 +15,7 @@ mod listener;
 pub(crate) mod lot;
 mod parking;
 pub(crate) mod place;
+pub(crate) mod promote;
 mod publisher;
 pub(crate) mod stored;
 pub(crate) mod table;

@@ -12,6 +12,8 @@ use super::place::{self, Place};
 pub(crate) struct Stored {
     /// Its place in the table; 0 until the writer gives one.
     pub(crate) id: i64,
+    /// Its place among those that came into memory; 0 until it did.
+    pub(crate) turn: u64,
     pub(crate) redeliveries: u32,
     pub(crate) message_id: String,
     pub(crate) content_type: String,
@@ -101,6 +103,7 @@ pub(crate) fn sort(message: Message, now: Timestamp) -> Sorted {
     let Message { route, id, content_type, payload } = message;
     let stored = |kind: String| Stored {
         id: 0,
+        turn: 0,
         redeliveries: 0,
         message_id: id.to_string(),
         content_type,

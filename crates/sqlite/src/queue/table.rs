@@ -3,9 +3,8 @@
 use futures::TryStreamExt as _;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection, SqlitePool};
-use whimbrel_core::Timestamp;
 
-use super::place::{self, Ids, Place};
+use super::place::{self, Place};
 use super::stored::{Outgoing, Stored};
 use crate::batch::{Batch, ROWS_MAX};
 use crate::fault::Fault;
@@ -58,72 +57,6 @@ pub(crate) async fn delete(tx: &mut SqliteConnection, ids: &[i64]) -> Result<(),
     Ok(())
 }
 
-/// A message that left its tier.
-pub(crate) struct Promoted {
-    /// The tier's name.
-    pub(crate) tier: String,
-    /// Where it lies now.
-    pub(crate) place: Place,
-    /// Under its new id.
-    pub(crate) message: Stored,
-}
-
-/// Messages that leave their tiers in one transaction. A pack of jobs is written anew when it moves, and fresh events wait
-/// for that.
-pub(crate) const PROMOTED_MAX: usize = 32;
-
-/// Moves up to [`PROMOTED_MAX`] messages whose time has come into their lanes, the earliest first.
-pub(crate) async fn promote(tx: &mut SqliteConnection, now: Timestamp, ids: &mut Ids) -> Result<Vec<Promoted>, Fault> {
-    static MOVE: Batch = Batch::new(
-        "UPDATE messages SET id = v.column2, due_at = NULL, tier = NULL, lane = NULL FROM (VALUES ",
-        "(?,?)",
-        ") AS v WHERE messages.id = v.column1
-         RETURNING id, redeliveries, message_id, content_type, kind, headers, payload",
-    );
-    let due = due(&mut *tx, now).await?;
-    if due.is_empty() {
-        return Ok(Vec::new());
-    }
-    let mut query = sqlx::query(MOVE.sql(due.len()));
-    let mut moved = Vec::with_capacity(due.len());
-    for (id, tier, place) in due {
-        let new = ids.next(place.index());
-        query = query.bind(id).bind(new);
-        moved.push((new, tier, place));
-    }
-    // RETURNING has no order of its own, and rising ids are the order of a lane.
-    let mut messages = std::collections::HashMap::new();
-    for row in query.fetch_all(tx).await? {
-        let message = stored(&row)?;
-        messages.insert(message.id, message);
-    }
-    let promoted = |(id, tier, place)| Some(Promoted { tier, place, message: messages.remove(&id)? });
-    Ok(moved.into_iter().filter_map(promoted).collect())
-}
-
-async fn due(tx: &mut SqliteConnection, now: Timestamp) -> Result<Vec<(i64, String, Place)>, Fault> {
-    let rows: Vec<(i64, String, String)> =
-        sqlx::query_as("SELECT id, tier, lane FROM messages WHERE due_at <= ?1 ORDER BY due_at, id LIMIT ?2")
-            .bind(now.as_micros())
-            .bind(i64::try_from(PROMOTED_MAX).unwrap_or(i64::MAX))
-            .fetch_all(tx)
-            .await?;
-    let read = |(id, tier, word): (i64, String, String)| {
-        let lane =
-            place::lane(&word).ok_or_else(|| Fault::Row(format!("message {id} waits for an unknown lane `{word}`")))?;
-        let index = place::index(whimbrel_core::port::Source::Jobs(lane)).expect("jobs are kept");
-        Ok((id, tier, Place::Ready(index)))
-    };
-    rows.into_iter().map(read).collect()
-}
-
-/// When the next delayed message is due.
-pub(crate) async fn next_due(tx: &mut SqliteConnection) -> Result<Option<Timestamp>, Fault> {
-    let at: Option<i64> =
-        sqlx::query_scalar("SELECT min(due_at) FROM messages WHERE due_at IS NOT NULL").fetch_one(tx).await?;
-    Ok(at.map(Timestamp::from_micros))
-}
-
 /// Takes 64 KiB of the file and gives them back: fails while there is no room.
 pub(crate) async fn take_room(tx: &mut SqliteConnection) -> Result<(), Fault> {
     sqlx::query(
@@ -172,12 +105,14 @@ pub(crate) async fn last(pool: &SqlitePool, from: i64, to: i64) -> Result<i64, F
     Ok(id.unwrap_or(from - 1))
 }
 
-fn stored(row: &SqliteRow) -> Result<Stored, Fault> {
+/// Reads `id, redeliveries, message_id, content_type, kind, headers, payload`.
+pub(super) fn stored(row: &SqliteRow) -> Result<Stored, Fault> {
     let headers: Option<String> = row.try_get(5)?;
     let headers = headers.map_or(Ok(Vec::new()), |json| serde_json::from_str(&json));
     let payload: Vec<u8> = row.try_get(6)?;
     Ok(Stored {
         id: row.try_get(0)?,
+        turn: 0,
         redeliveries: row.try_get(1)?,
         message_id: row.try_get(2)?,
         content_type: row.try_get(3)?,

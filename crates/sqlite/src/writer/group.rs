@@ -6,12 +6,12 @@ use whimbrel_core::Timestamp;
 use whimbrel_core::port::{QueueError, StoreError};
 
 use super::call::Work;
-use super::{Inbox, Job, Spent};
+use super::{Inbox, Job, Spent, Start};
 use crate::fault::Fault;
-use crate::queue::Dispatch;
-use crate::queue::place::{Ids, KEPT, Place};
+use crate::queue::place::{self, KEPT, Place};
+use crate::queue::promote::{Promoted, Promotion};
 use crate::queue::stored::{Outgoing, Stored};
-use crate::queue::table::{self, Promoted};
+use crate::queue::{Dispatch, table};
 
 /// Bounds of one group, so that its first caller is not kept waiting by its last.
 const JOBS_MAX: usize = 256;
@@ -29,7 +29,7 @@ pub(super) struct Group {
 /// What a group's commit made ready or late.
 #[derive(Default)]
 pub(super) struct Outcome {
-    promoted: Vec<Promoted>,
+    promotion: Promotion,
     written: Vec<Outgoing>,
 }
 
@@ -63,16 +63,16 @@ impl Group {
     /// Runs everything in the transaction that is open, then commits it.
     pub(super) async fn run(
         &mut self,
-        tx: &mut SqliteConnection,
+        start: &mut Start,
         spent: &mut Spent,
         promote_at: Option<Timestamp>,
-        ids: &mut Ids,
     ) -> Result<Outcome, Fault> {
+        let Start { db: tx, ids, lent, dispatch, .. } = start;
         table::delete(tx, &spent.acked).await?;
         self.run_calls(tx).await?;
-        let promoted = match promote_at {
-            Some(now) => table::promote(tx, now, ids).await?,
-            None => Vec::new(),
+        let promotion = match promote_at {
+            Some(now) => lent.promote(tx, now, &dispatch.lots, ids).await?,
+            None => Promotion::default(),
         };
         for outgoing in spent.parked.iter_mut().chain(&mut self.messages) {
             outgoing.message.id = ids.next(outgoing.place.index());
@@ -80,9 +80,12 @@ impl Group {
         table::insert(tx, &spent.parked).await?;
         table::insert(tx, &self.messages).await?;
         sqlx::query("COMMIT").execute(tx).await?;
-        let written = std::mem::take(&mut spent.parked).into_iter().chain(std::mem::take(&mut self.messages)).collect();
-        spent.acked.clear();
-        Ok(Outcome { promoted, written })
+        let written: Vec<_> =
+            std::mem::take(&mut spent.parked).into_iter().chain(std::mem::take(&mut self.messages)).collect();
+        lent.forget(&std::mem::take(&mut spent.acked));
+        lent.keep(&promotion);
+        lent.note(&written);
+        Ok(Outcome { promotion, written })
     }
 
     /// A call that fails by itself is undone by itself. Savepoints need no release: the commit takes them all.
@@ -125,15 +128,17 @@ impl Outcome {
 
     /// How many messages left their tier.
     pub(super) fn promoted(&self) -> usize {
-        self.promoted.len()
+        self.promotion.promoted.len()
     }
 
-    /// Hands what is ready to the consumers, in the order of the ids.
+    /// Hands what is ready to the consumers, in the order of their turns.
     pub(super) fn dispatch(self, dispatch: &Dispatch) {
+        let mut lent: [Vec<Stored>; KEPT.len()] = Default::default();
         let mut ready: [Vec<Stored>; KEPT.len()] = Default::default();
-        for Promoted { tier, place, message } in self.promoted {
+        for Promoted { tier, index, message } in self.promotion.promoted {
             dispatch.undelay(&tier);
-            ready[place.index()].push(message);
+            let is_lent = place::index_of_id(message.id) == Some(place::DELAYED);
+            if is_lent { &mut lent[index] } else { &mut ready[index] }.push(message);
         }
         for Outgoing { place, message } in self.written {
             match place {
@@ -141,9 +146,12 @@ impl Outcome {
                 Place::Ready(index) => ready[index].push(message),
             }
         }
-        for (lot, messages) in dispatch.lots.iter().zip(ready) {
-            if !messages.is_empty() {
-                lot.add(messages);
+        for ((lot, lent), ready) in dispatch.lots.iter().zip(lent).zip(ready) {
+            if !lent.is_empty() {
+                lot.add_lent(lent);
+            }
+            if !ready.is_empty() {
+                lot.add(ready);
             }
         }
     }

@@ -17,7 +17,7 @@ use super::{Inbox, Spent};
 use crate::fault::Fault;
 use crate::lock::DataDir;
 use crate::queue::place::Ids;
-use crate::queue::table::PROMOTED_MAX;
+use crate::queue::promote::{Lent, PROMOTED_MAX};
 use crate::queue::{Dispatch, table};
 
 /// The longest sleep towards a due time, so that a step of the wall clock is noticed.
@@ -53,6 +53,7 @@ pub(crate) struct Start {
     pub(crate) inbox: Inbox,
     pub(crate) dispatch: Arc<Dispatch>,
     pub(crate) ids: Ids,
+    pub(crate) lent: Lent,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) stop: CancellationToken,
     pub(crate) tally: Arc<Tally>,
@@ -74,7 +75,7 @@ pub(crate) struct Task {
 impl Task {
     /// Ready to run.
     pub(crate) async fn new(mut start: Start) -> Result<Self, Fault> {
-        let next_due = table::next_due(&mut start.db).await?;
+        let next_due = start.lent.next_due(&mut start.db).await?;
         Ok(Self { start, spent: Spent::default(), next_due, failing: false })
     }
 
@@ -154,9 +155,8 @@ impl Task {
     }
 
     async fn transact(&mut self, group: &mut Group, promote_at: Option<Timestamp>) -> Result<Outcome, Fault> {
-        let Start { db, ids, .. } = &mut self.start;
-        sqlx::query("BEGIN IMMEDIATE").execute(&mut *db).await?;
-        group.run(db, &mut self.spent, promote_at, ids).await
+        sqlx::query("BEGIN IMMEDIATE").execute(&mut self.start.db).await?;
+        group.run(&mut self.start, &mut self.spent, promote_at).await
     }
 
     async fn succeed(&mut self, group: Group, outcome: Outcome, promote_at: Option<Timestamp>) {
@@ -180,7 +180,7 @@ impl Task {
 
     /// On an error: look again soon.
     async fn read_next_due(&mut self) -> Option<Timestamp> {
-        table::next_due(&mut self.start.db).await.unwrap_or_else(|fault| {
+        self.start.lent.next_due(&mut self.start.db).await.unwrap_or_else(|fault| {
             tracing::error!(error = %fault, "cannot read when the next delayed message is due");
             Some(self.start.clock.now() + SLEEP_MAX)
         })
@@ -217,11 +217,11 @@ impl Task {
     }
 
     async fn try_room(&mut self) -> Result<(), Fault> {
-        let db = &mut self.start.db;
+        let Start { db, lent, .. } = &mut self.start;
         sqlx::query("BEGIN IMMEDIATE").execute(&mut *db).await?;
         table::delete(db, &self.spent.acked).await?;
         sqlx::query("COMMIT").execute(&mut *db).await?;
-        self.spent.acked.clear();
+        lent.forget(&std::mem::take(&mut self.spent.acked));
         sqlx::query("BEGIN IMMEDIATE").execute(&mut *db).await?;
         table::take_room(db).await?;
         sqlx::query("COMMIT").execute(&mut *db).await?;

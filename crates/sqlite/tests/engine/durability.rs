@@ -85,3 +85,36 @@ async fn many_due_messages_come_in_order() -> anyhow::Result<()> {
     ensure!(texts(&take(&mut *consumer, COUNT).await?) == numbers(0, COUNT), "out of order");
     Ok(())
 }
+
+/// It stays in its tier on disk until it is acked, and is given out once.
+#[tokio::test]
+async fn a_delayed_message_that_was_given_out_comes_again_after_a_drop_until_it_is_acked() -> anyhow::Result<()> {
+    const SLOW: Source = Source::Jobs(Lane::Slow);
+    let (dir, engine) = crate::common::open(Options::default()).await?;
+    let queue = engine.queue();
+    let mut consumer = queue.consume(SLOW, 10).await?;
+    let tier = Tier::new(Duration::from_millis(50));
+    queue.publisher().publish(numbered(&Route::Delay(tier, Lane::Slow), 0, 2)).await?;
+    let received = take(&mut *consumer, 2).await?;
+    ensure!(texts(&received) == numbers(0, 2), "{received:?}");
+    ensure!(received.iter().all(|message| message.redeliveries == 0), "redelivered at the first time");
+    consumer.acker().ack(&[received[0].tag]).await?;
+    consumer.acker().release(&[received[1].tag]).await?;
+    let back = take(&mut *consumer, 1).await?;
+    ensure!(texts(&back) == ["1"] && back[0].redeliveries == 1, "{back:?}");
+    drop((consumer, queue, engine));
+
+    let engine = crate::common::open_at(dir.path(), Options::default()).await?;
+    let queue = engine.queue();
+    let mut consumer = queue.consume(SLOW, 10).await?;
+    let again = take(&mut *consumer, 1).await?;
+    ensure!(texts(&again) == ["1"] && again[0].redeliveries > 0, "{again:?}");
+    consumer.acker().ack(&[again[0].tag]).await?;
+    drop((consumer, queue));
+    crate::common::close(engine).await;
+
+    let queue = crate::common::open_at(dir.path(), Options::default()).await?.queue();
+    let depths = queue.depths().await?;
+    ensure!(depths.iter().all(|row| row.ready == 0), "{depths:?}");
+    Ok(())
+}
