@@ -50,8 +50,8 @@ chaos: tools ## Run only the scenarios that kill and cut things; SEED=n repeats 
 
 .PHONY: bench
 bench: tools ## Measure both engines, in about 5 minutes; BENCH=quick in 1, BENCH=full with a soak; RUNS=n takes medians
-	cargo build --release --workspace --bin whimbrel --bin whimbrel-bench
-	target/release/whimbrel-bench $(if $(BENCH),--$(BENCH)) $(if $(RUNS),--runs $(RUNS)) $(BENCHFLAGS)
+	cargo build --profile dist --workspace --bin whimbrel --bin whimbrel-bench
+	target/dist/whimbrel-bench $(if $(BENCH),--$(BENCH)) $(if $(RUNS),--runs $(RUNS)) $(BENCHFLAGS)
 
 .PHONY: up
 up: tools ## Start a PostgreSQL and a RabbitMQ for development

@@ -47,7 +47,7 @@ pub struct Sender {
 /// How much a sender does at once.
 #[derive(Debug, Clone, Copy)]
 pub struct SenderConfig {
-    /// POSTs under way, for the lanes live, slow and bulk. Each takes up to 50 KB with its connection: what there is by
+    /// POSTs under way, for the lanes live, slow and bulk. Each takes up to 40 KB with its connection: what there is by
     /// default keeps a process below 60 MiB.
     pub slots: [usize; 3],
     /// POSTs under way to one endpoint.
@@ -60,7 +60,7 @@ pub struct SenderConfig {
 
 impl Default for SenderConfig {
     fn default() -> Self {
-        Self { slots: [320, 192, 96], endpoint_in_flight_max: 128, grace: Duration::from_secs(25), traceparent: false }
+        Self { slots: [256, 160, 96], endpoint_in_flight_max: 128, grace: Duration::from_secs(25), traceparent: false }
     }
 }
 

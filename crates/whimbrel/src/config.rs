@@ -109,9 +109,9 @@ pub(crate) struct Ingest {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Sender {
-    /// `WHIMBREL_SENDER__LIVE_SLOTS`: first attempts under way. Default 320.
+    /// `WHIMBREL_SENDER__LIVE_SLOTS`: first attempts under way. Default 256.
     pub(crate) live_slots: usize,
-    /// `WHIMBREL_SENDER__SLOW_SLOTS`: retries under way. Default 192.
+    /// `WHIMBREL_SENDER__SLOW_SLOTS`: retries under way. Default 160.
     pub(crate) slow_slots: usize,
     /// `WHIMBREL_SENDER__BULK_SLOTS`: replays and releases under way. Default 96.
     pub(crate) bulk_slots: usize,

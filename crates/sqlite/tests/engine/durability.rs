@@ -60,10 +60,13 @@ async fn due_times_are_kept_over_a_restart() -> anyhow::Result<()> {
     drop((queue, engine));
 
     let queue = crate::common::open_at(dir.path(), Options::default()).await?.queue();
+    let opened = SystemClock.now().since(before);
     let mut consumer = queue.consume(Source::Jobs(Lane::Slow), 10).await?;
     let received = take(&mut *consumer, 1).await?;
     let waited = SystemClock.now().since(before);
-    ensure!(texts(&received) == ["soon"] && received[0].redeliveries == 0, "{received:?}");
+    ensure!(texts(&received) == ["soon"], "{received:?}");
+    // Due before the file was opened, it might have been given out before.
+    ensure!(received[0].redeliveries == 0 || opened >= short.delay(), "{received:?}");
     ensure!(waited >= short.delay(), "it came {waited:?} after it was published");
     let depths = queue.depths().await?;
     let depth = |name: &str| depths.iter().find(|row| row.name == name).map(|row| row.ready);
