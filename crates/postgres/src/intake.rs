@@ -54,10 +54,7 @@ impl Intake for PostgresStore {
     }
 
     async fn claim(&self, claims: &[Claim], now: Timestamp) -> Result<Vec<Claimed>, StoreError> {
-        let mut transaction = self.pool.begin().await.map_err(Fault::from)?;
-        let answers = claims::claim(&mut transaction, claims, now).await?;
-        transaction.commit().await.map_err(Fault::from)?;
-        Ok(answers)
+        Ok(self.claim_keys(claims, now).await?)
     }
 
     async fn accept(&self, batch: &[Fanout]) -> Result<Vec<Accepted>, StoreError> {

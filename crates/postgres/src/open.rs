@@ -109,9 +109,10 @@ impl PostgresStore {
 
 /// A statement is planned once for a connection and not once for every batch, which over tables of many partitions
 /// takes longer than running it. Such a plan does not know how many rows it will meet, nor how large the tables will
-/// become, so it must be one that does not care: an insert, or a look-up by key that joins nothing.
+/// become, so it must be one that does not care: an insert, a look-up by key, a look that one small index serves, and
+/// rows joined with what is bound, never in a nested loop.
 fn keyed(connect: PgConnectOptions) -> PgConnectOptions {
-    connect.options([("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off")])
+    connect.options([("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off"), ("enable_nestloop", "off")])
 }
 
 #[async_trait]

@@ -108,7 +108,7 @@ impl Replays for PostgresStore {
         now: Timestamp,
         sweep_at: Timestamp,
     ) -> Result<Advance, StoreError> {
-        let mut transaction = self.pool.begin().await.map_err(Fault::from)?;
+        let mut transaction = self.keyed.begin().await.map_err(Fault::from)?;
         let advance = advance::advance(&mut transaction, id, window, now, sweep_at).await?;
         transaction.commit().await.map_err(Fault::from)?;
         Ok(advance)

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use sqlx::postgres::PgRow;
-use sqlx::{PgConnection, Row as _};
+use sqlx::{PgPool, Row as _};
 use time::OffsetDateTime;
 use whimbrel_core::Timestamp;
 use whimbrel_core::id::EventId;
@@ -11,6 +11,7 @@ use whimbrel_core::port::{Claim, Claimed};
 use whimbrel_core::tenant::TenantId;
 
 use crate::fault::Fault;
+use crate::open::PostgresStore;
 use crate::rows::{hash, tenant_id};
 
 /// Whose key, and its hash.
@@ -23,20 +24,23 @@ fn key(claim: &Claim) -> Key {
     (claim.tenant.clone(), claim.key_hash)
 }
 
-/// Takes the keys that are free, and answers in the order of `claims`. One round trip when all are.
-pub(super) async fn claim(
-    connection: &mut PgConnection,
-    claims: &[Claim],
-    now: Timestamp,
-) -> Result<Vec<Claimed>, Fault> {
-    // In key order, so that two claimers of the same keys wait for each other and do not deadlock.
-    let mut distinct: Vec<&Claim> = claims.iter().collect();
-    distinct.sort_by(|a, b| (&a.tenant, a.key_hash).cmp(&(&b.tenant, b.key_hash)));
-    distinct.dedup_by(|later, first| (&later.tenant, later.key_hash) == (&first.tenant, first.key_hash));
-    let fresh = take(connection, &distinct, now).await?;
-    distinct.retain(|claim| !fresh.contains(&key(claim)));
-    let mut known = held(connection, &distinct).await?;
-    if known.len() < distinct.len() {
+impl PostgresStore {
+    /// Takes the keys that are free, and answers in the order of `claims`. One statement, its own transaction, when all
+    /// are. Keys that were taken stay so if looking at the others fails: the next try meets them as its own repeats.
+    pub(super) async fn claim_keys(&self, claims: &[Claim], now: Timestamp) -> Result<Vec<Claimed>, Fault> {
+        // In key order, so that two claimers of the same keys wait for each other and do not deadlock.
+        let mut distinct: Vec<&Claim> = claims.iter().collect();
+        distinct.sort_by(|a, b| (&a.tenant, a.key_hash).cmp(&(&b.tenant, b.key_hash)));
+        distinct.dedup_by(|later, first| (&later.tenant, later.key_hash) == (&first.tenant, first.key_hash));
+        let fresh = take(&self.keyed, &distinct, now).await?;
+        distinct.retain(|claim| !fresh.contains(&key(claim)));
+        answers(claims, &distinct, held(&self.pool, &distinct).await?)
+    }
+}
+
+/// `known` says who has the keys that others had `taken`.
+fn answers(claims: &[Claim], taken: &[&Claim], mut known: HashMap<Key, Held>) -> Result<Vec<Claimed>, Fault> {
+    if known.len() < taken.len() {
         return Err(Fault::Race("an idempotency key went away while it was claimed"));
     }
     let answer = |claim: &Claim| match known.get(&key(claim)) {
@@ -51,7 +55,7 @@ pub(super) async fn claim(
 }
 
 /// The keys that were free, or had expired.
-async fn take(connection: &mut PgConnection, claims: &[&Claim], now: Timestamp) -> Result<HashSet<Key>, Fault> {
+async fn take(pool: &PgPool, claims: &[&Claim], now: Timestamp) -> Result<HashSet<Key>, Fault> {
     let rows = sqlx::query(
         "INSERT INTO idempotency_keys AS k (tenant_id, key_hash, content_hash, event_id, expires_at)
          SELECT * FROM unnest($1::text[], $2::bytea[], $3::bytea[], $4::uuid[], $5::timestamptz[])
@@ -65,12 +69,12 @@ async fn take(connection: &mut PgConnection, claims: &[&Claim], now: Timestamp) 
     .bind(claims.iter().map(|claim| claim.event.uuid()).collect::<Vec<_>>())
     .bind(claims.iter().map(|claim| claim.expires_at.into()).collect::<Vec<OffsetDateTime>>())
     .bind(OffsetDateTime::from(now))
-    .fetch_all(connection)
+    .fetch_all(pool)
     .await?;
     rows.iter().map(stored_key).collect()
 }
 
-async fn held(connection: &mut PgConnection, claims: &[&Claim]) -> Result<HashMap<Key, Held>, Fault> {
+async fn held(pool: &PgPool, claims: &[&Claim]) -> Result<HashMap<Key, Held>, Fault> {
     if claims.is_empty() {
         return Ok(HashMap::new());
     }
@@ -80,7 +84,7 @@ async fn held(connection: &mut PgConnection, claims: &[&Claim]) -> Result<HashMa
     )
     .bind(claims.iter().map(|claim| claim.tenant.as_str()).collect::<Vec<_>>())
     .bind(claims.iter().map(|claim| claim.key_hash.as_slice()).collect::<Vec<_>>())
-    .fetch_all(connection)
+    .fetch_all(pool)
     .await?;
     rows.iter().map(|row| Ok((stored_key(row)?, (EventId::from_uuid(row.try_get(2)?), hash(row, 3)?)))).collect()
 }

@@ -21,7 +21,7 @@ type Key = (DeliveryId, u32);
 
 impl PostgresStore {
     pub(super) async fn settle_batch(&self, outcomes: &[Outcome], decide: Decide<'_>) -> Result<Decision, Fault> {
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = self.keyed.begin().await?;
         let deliveries = lock_deliveries(&mut transaction, outcomes).await?;
         let seen = record(&mut transaction, outcomes, &deliveries).await?;
         let endpoints = read_endpoints(&mut transaction, outcomes).await?;
@@ -133,13 +133,16 @@ async fn executions(connection: &mut PgConnection, rows: &[&Attempt]) -> Result<
         return Ok(HashMap::new());
     }
     let ids: Vec<Uuid> = rows.iter().map(|row| row.delivery.uuid()).collect();
+    let (low, high) = bounds(&ids);
     let stored = sqlx::query(
         "SELECT a.delivery_id, a.number, a.execution_id FROM attempts a
          JOIN unnest($1::uuid[], $2::int[]) AS k (delivery_id, number) USING (delivery_id, number)
-         WHERE a.delivery_id = ANY($1)",
+         WHERE a.delivery_id = ANY($1) AND a.delivery_id BETWEEN $3 AND $4",
     )
     .bind(ids)
     .bind(rows.iter().map(|row| int(row.number)).collect::<Vec<_>>())
+    .bind(low)
+    .bind(high)
     .fetch_all(connection)
     .await?;
     stored

@@ -9,7 +9,7 @@ use whimbrel_core::id::{DeliveryId, EndpointId};
 use whimbrel_core::port::{DeliveryChange, Suspended};
 
 use crate::fault::Fault;
-use crate::rows::{int, state_columns, stored_status};
+use crate::rows::{bounds, int, state_columns, stored_status};
 
 /// New states. The last attempt's result stays where none was recorded.
 ///
@@ -21,6 +21,7 @@ pub(super) async fn deliveries(connection: &mut PgConnection, changes: &[Deliver
         return Ok(());
     }
     let ids: Vec<Uuid> = changes.iter().map(|change| change.delivery.id.uuid()).collect();
+    let (low, high) = bounds(&ids);
     let state = |change: &DeliveryChange| -> DeliveryState { change.delivery.state };
     let last = |change: &DeliveryChange| change.last.clone().unwrap_or_default();
     sqlx::query(
@@ -33,7 +34,7 @@ pub(super) async fn deliveries(connection: &mut PgConnection, changes: &[Deliver
                      $9::timestamptz[], $10::bool[], $11::smallint[], $12::text[])
               AS c (id, state, reason, state_at, round, first_attempt, attempt, added, sweep_at, has_last, status_code,
                     error)
-         WHERE d.id = c.id AND d.id = ANY($1)",
+         WHERE d.id = c.id AND d.id = ANY($1) AND d.id BETWEEN $13 AND $14",
     )
     .bind(ids)
     .bind(changes.iter().map(|change| state(change).as_str()).collect::<Vec<_>>())
@@ -47,6 +48,8 @@ pub(super) async fn deliveries(connection: &mut PgConnection, changes: &[Deliver
     .bind(changes.iter().map(|change| change.last.is_some()).collect::<Vec<_>>())
     .bind(changes.iter().map(|change| stored_status(last(change).0)).collect::<Vec<Option<i16>>>())
     .bind(changes.iter().map(|change| last(change).1).collect::<Vec<Option<String>>>())
+    .bind(low)
+    .bind(high)
     .execute(connection)
     .await?;
     Ok(())
@@ -58,7 +61,8 @@ pub(super) async fn health(connection: &mut PgConnection, rows: &[(EndpointId, H
     }
     sqlx::query(
         "UPDATE endpoints e SET consecutive_failures = h.failures, failing_since = h.since
-         FROM unnest($1::uuid[], $2::int[], $3::timestamptz[]) AS h (id, failures, since) WHERE e.id = h.id",
+         FROM unnest($1::uuid[], $2::int[], $3::timestamptz[]) AS h (id, failures, since)
+         WHERE e.id = h.id AND e.id = ANY($1)",
     )
     .bind(rows.iter().map(|(id, _)| id.uuid()).collect::<Vec<_>>())
     .bind(rows.iter().map(|(_, health)| int(health.consecutive_failures)).collect::<Vec<_>>())
@@ -78,7 +82,7 @@ pub(super) async fn suspensions(connection: &mut PgConnection, rows: &[Suspended
              UPDATE endpoints e
              SET status = 'suspended', suspend_reason = s.reason, suspended_since = s.since, version = e.version + 1
              FROM unnest($1::uuid[], $2::text[], $3::timestamptz[]) AS s (id, reason, since)
-             WHERE e.id = s.id RETURNING e.tenant_id
+             WHERE e.id = s.id AND e.id = ANY($1) RETURNING e.tenant_id
          )
          UPDATE tenants SET endpoints_version = endpoints_version + 1
          WHERE id IN (SELECT tenant_id FROM suspended)",
@@ -97,14 +101,18 @@ pub(super) async fn duplicates(connection: &mut PgConnection, keys: &[(DeliveryI
         return Ok(());
     }
     let ids: Vec<Uuid> = keys.iter().map(|(delivery, _)| delivery.uuid()).collect();
+    let (low, high) = bounds(&ids);
     sqlx::query(
         "UPDATE attempts a SET duplicates = a.duplicates + k.times
          FROM (SELECT delivery_id, number, count(*)::int AS times
                FROM unnest($1::uuid[], $2::int[]) AS u (delivery_id, number) GROUP BY 1, 2) k
-         WHERE a.delivery_id = k.delivery_id AND a.number = k.number AND a.delivery_id = ANY($1)",
+         WHERE a.delivery_id = k.delivery_id AND a.number = k.number AND a.delivery_id = ANY($1)
+           AND a.delivery_id BETWEEN $3 AND $4",
     )
     .bind(ids)
     .bind(keys.iter().map(|(_, number)| int(*number)).collect::<Vec<_>>())
+    .bind(low)
+    .bind(high)
     .execute(connection)
     .await?;
     Ok(())

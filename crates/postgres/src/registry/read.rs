@@ -12,10 +12,10 @@ use crate::rows::{at, contract, endpoint_status, health, maybe_at, options, patt
 /// The statement up to its `WHERE`: what [`PostgresStore::endpoint_row`] reads.
 macro_rules! endpoint_columns {
     () => {
-        "SELECT e.id, e.tenant_id, t.contract, e.url, e.events, e.description, e.secrets, e.status, e.suspend_reason,
-                e.suspended_since, e.consecutive_failures, e.failing_since, e.version, e.activated_at, e.created_at,
-                e.headers, e.options::text
-         FROM endpoints e JOIN tenants t ON t.id = e.tenant_id"
+        "SELECT e.id, e.tenant_id, (SELECT contract FROM tenants t WHERE t.id = e.tenant_id), e.url, e.events,
+                e.description, e.secrets, e.status, e.suspend_reason, e.suspended_since, e.consecutive_failures,
+                e.failing_since, e.version, e.activated_at, e.created_at, e.headers, e.options::text
+         FROM endpoints e"
     };
 }
 pub(crate) use endpoint_columns;

@@ -38,15 +38,15 @@ pub(super) async fn advance(
         return Ok(Advance { taken: Vec::new(), in_flight: 0, state: ReplayState::Cancelled });
     };
     let mut taken = Vec::new();
+    let mut in_flight = in_flight(connection, &replay).await?;
     if replay.state == ReplayState::Running {
         match leave(connection, &replay, window).await? {
             Leave::Cancel => replay.state = ReplayState::Cancelled,
             Leave::Wait => {}
-            Leave::Go { window } => taken = go(connection, &mut replay, window, sweep_at).await?,
+            Leave::Go { window } => taken = go(connection, &mut replay, (window, &mut in_flight), sweep_at).await?,
         }
         store(connection, &replay, now).await?;
     }
-    let in_flight = in_flight(connection, &replay).await?;
     Ok(Advance { taken, in_flight, state: replay.state })
 }
 
@@ -81,12 +81,12 @@ async fn leave(connection: &mut PgConnection, replay: &Replay, window: u32) -> R
 async fn go(
     connection: &mut PgConnection,
     replay: &mut Replay,
-    window: u32,
+    (window, in_flight): (u32, &mut u32),
     sweep_at: Timestamp,
 ) -> Result<Vec<Delivery>, Fault> {
     let room = match replay.kind {
         ReplayKind::Drop => DROP_MAX,
-        _ => window.saturating_sub(in_flight(connection, replay).await?),
+        _ => window.saturating_sub(*in_flight),
     };
     let next = if room == 0 { Vec::new() } else { select::next(connection, replay, room).await? };
     let taken = match replay.kind {
@@ -98,17 +98,19 @@ async fn go(
         _ => take(connection, replay, &next, sweep_at).await?,
     };
     replay.taken += taken.len() as u64;
+    *in_flight = in_flight.saturating_add(u32::try_from(taken.len()).unwrap_or(u32::MAX));
     if replay.kind == ReplayKind::Replay {
         replay.cursor = next.last().copied().map(DeliveryId::from_uuid).or(replay.cursor);
     }
-    if in_flight(connection, replay).await? == 0 && !select::any(connection, replay).await? {
+    if *in_flight == 0 && !select::any(connection, replay).await? {
         replay.state = ReplayState::Done;
     }
     Ok(taken)
 }
 
 /// Those taken whose first attempt has no outcome yet. What the sender deferred counts until a `Deferred` takes it, for
-/// which it does not count: it is what is to be taken.
+/// which it does not count: it is what is to be taken. Counted once a step, since only this replay's steps add to them,
+/// one by one: outcomes that come in meanwhile are seen by the next.
 async fn in_flight(connection: &mut PgConnection, replay: &Replay) -> Result<u32, Fault> {
     let count: i64 = sqlx::query_scalar(
         "SELECT count(*) FROM deliveries
@@ -139,7 +141,7 @@ async fn take(
                 sweeps = 0, round = d.round + $6, attempt = d.attempt + $6,
                 first_attempt = CASE $6 WHEN 0 THEN d.first_attempt ELSE d.attempt + $6 END
          WHERE d.id = ANY($1) AND d.id BETWEEN $2 AND $3
-           AND ($7 OR EXISTS (SELECT 1 FROM events e WHERE e.id = d.event_id AND octet_length(e.body) > 0))
+           AND ($7 OR (SELECT octet_length(e.body) > 0 FROM events e WHERE e.id = d.event_id))
          RETURNING d.id, d.event_id, d.endpoint_id, d.state, d.reason, d.state_at, d.round, d.first_attempt, d.attempt",
     )
     .bind(ids)

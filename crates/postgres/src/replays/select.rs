@@ -44,13 +44,13 @@ const HELD: Statements = statements!("d.state = 'held'", " FOR UPDATE SKIP LOCKE
 const DEFERRED: Statements = statements!("d.state = 'waiting' AND d.reason = 'deferred'", " FOR UPDATE SKIP LOCKED");
 // An event and its deliveries share their milliseconds, and so the bounds. Not locked here: see `lock`.
 const FINISHED: Statements = statements!(
-    "d.state IN ('succeeded', 'failed') AND EXISTS (
-         SELECT 1 FROM events e WHERE e.id = d.event_id AND e.id >= $2 AND e.id < $4 AND octet_length(e.body) > 0)",
+    "d.state IN ('succeeded', 'failed') AND (
+         SELECT octet_length(e.body) > 0 FROM events e WHERE e.id = d.event_id AND e.id >= $2 AND e.id < $4)",
     ""
 );
 const FAILED: Statements = statements!(
-    "d.state = 'failed' AND EXISTS (
-         SELECT 1 FROM events e WHERE e.id = d.event_id AND e.id >= $2 AND e.id < $4 AND octet_length(e.body) > 0)",
+    "d.state = 'failed' AND (
+         SELECT octet_length(e.body) > 0 FROM events e WHERE e.id = d.event_id AND e.id >= $2 AND e.id < $4)",
     ""
 );
 

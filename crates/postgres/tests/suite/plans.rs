@@ -141,6 +141,38 @@ async fn rule_08_looking_for_forgotten_ones_passes_over_the_held() -> Result<()>
     Ok(())
 }
 
+/// Plans are kept, so those that were made while the days were empty must do when they are full.
+#[tokio::test]
+async fn rule_08_steps_planned_on_empty_days_stay_cheap_on_full_ones() -> Result<()> {
+    let place = place().await?;
+    let (store, at) = (&place.store, now());
+    let endpoint = endpoint(store).await?;
+    let release = async || {
+        let id = ReplayId::generate(now(), SystemClock.random10());
+        let replay = Replay::new(id, tenant(), endpoint.id, ReplayKind::Release, ReplayFilter::default(), now());
+        store.start_replay(&replay).await?;
+        anyhow::Ok(store.advance_replay(id, 10, now(), now() + DAY).await?)
+    };
+    ensure!(release().await?.taken.is_empty());
+    ensure!(store.take_waiting(at + DAY, 10).await?.is_empty());
+
+    let done = DeliveryState::Succeeded { at };
+    let states = std::iter::repeat_n(done, 3_000).chain([DeliveryState::Held; 3]);
+    let batch = states.map(|state| fanout(&endpoint, at, state)).collect::<Result<Vec<_>>>()?;
+    store.accept(&batch).await?;
+    psql(place.database.url(), "SELECT pg_stat_reset()").await?;
+    ensure!(release().await?.taken.len() == 3);
+    ensure!(store.take_waiting(at + DAY, 10).await?.is_empty());
+    store.close().await;
+    counted(&place).await?;
+    let sql = "SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE indexrelname LIKE 'deliveries\\_%'
+        UNION ALL SELECT sum(seq_tup_read) FROM pg_stat_user_tables WHERE relname LIKE 'deliveries\\_%'";
+    let read = psql(place.database.url(), sql).await?;
+    let read: Vec<u64> = read.lines().map(str::parse).collect::<Result<_, _>>()?;
+    ensure!((1..100).contains(&read.iter().sum::<u64>()), "{read:?} of 3,003 entries were read");
+    Ok(())
+}
+
 /// A page of the log reads no later day than it gives.
 #[tokio::test]
 async fn a_page_of_the_log_stops_at_its_end() -> Result<()> {
