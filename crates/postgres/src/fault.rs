@@ -52,6 +52,11 @@ fn is_passing_code(code: &str) -> bool {
     matches!(class, "08" | "25" | "40" | "53" | "55" | "57" | "58" | "28" | "3D")
 }
 
+/// Whether an insert met a row that was there.
+pub(crate) fn is_repeat(fault: &Fault) -> bool {
+    matches!(fault, Fault::Sql(sqlx::Error::Database(database)) if database.is_unique_violation())
+}
+
 /// Whether an insert found no partition for its row.
 pub(crate) fn is_missing_partition(error: &sqlx::Error) -> bool {
     let sqlx::Error::Database(database) = error else { return false };

@@ -16,6 +16,7 @@ mod rows;
 mod schema;
 mod tenants;
 mod transfer;
+mod trust;
 mod upkeep;
 
 pub use open::{OpenError, Options, PostgresStore};

@@ -13,6 +13,7 @@ use whimbrel_core::port::{Clock, Store, StoreError};
 use whimbrel_core::sealing::KeyRing;
 
 use crate::fault::Fault;
+use crate::trust::Trust;
 
 /// Sizes of the pools.
 #[derive(Debug, Clone, Copy)]
@@ -72,6 +73,10 @@ pub struct PostgresStore {
     pub(crate) keyed: PgPool,
     pub(crate) ring: Arc<KeyRing>,
     pub(crate) clock: Arc<dyn Clock>,
+    /// That events are new.
+    pub(crate) new_events: Trust,
+    /// That attempts are new.
+    pub(crate) new_attempts: Trust,
 }
 
 impl PostgresStore {
@@ -96,7 +101,7 @@ impl PostgresStore {
             .test_before_acquire(false);
         let keyed = pools.clone().connect_lazy_with(keyed(connect.clone()));
         let pool = pools.connect_lazy_with(connect.options([("plan_cache_mode", "force_custom_plan")]));
-        Ok(Self { pool, keyed, ring, clock })
+        Ok(Self { pool, keyed, ring, clock, new_events: Trust::default(), new_attempts: Trust::default() })
     }
 
     /// A connection outside the pool, for what may take long and wait long: the pool's limits are not for it.

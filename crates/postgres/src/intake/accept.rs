@@ -12,14 +12,47 @@ use whimbrel_core::event::Event;
 use whimbrel_core::id::{EndpointId, EventId};
 use whimbrel_core::port::{Accepted, Fanout};
 
-use crate::fault::Fault;
+use crate::fault::{Fault, is_repeat};
 use crate::open::PostgresStore;
 use crate::rows::{all, delivery, int, state_columns};
+
+/// Takes ten arrays, `$1` to `$10`; gives the ids of those that were inserted.
+macro_rules! insert_events {
+    ($conflict:literal) => {
+        concat!(
+            "INSERT INTO events (id, tenant_id, event_type, occurred_at, body, data_start, data_end, traceparent,
+                                 tracestate, only_endpoint)
+             SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::bytea[], $6::int[],
+                                  $7::int[], $8::text[], $9::text[], $10::uuid[])",
+            $conflict,
+            " RETURNING id"
+        )
+    };
+}
+
+/// Events with their deliveries, which twelve more arrays hold.
+macro_rules! accept {
+    ($conflict:literal) => {
+        concat!(
+            "WITH fresh AS (",
+            insert_events!($conflict),
+            "), made AS (
+                 INSERT INTO deliveries (id, event_id, endpoint_id, tenant_id, event_type, state, reason, state_at,
+                                         round, first_attempt, attempt, sweep_at)
+                 SELECT * FROM unnest($11::uuid[], $12::uuid[], $13::uuid[], $14::text[], $15::text[], $16::text[],
+                                      $17::text[], $18::timestamptz[], $19::int[], $20::int[], $21::int[],
+                                      $22::timestamptz[]) AS d (id, event_id)
+                 WHERE d.event_id IN (SELECT id FROM fresh)",
+            $conflict,
+            ") SELECT id FROM fresh"
+        )
+    };
+}
 
 impl PostgresStore {
     /// One statement, which is its own transaction: one round trip between an event and its jobs.
     pub(super) async fn try_accept(&self, batch: &[Fanout]) -> Result<Vec<Accepted>, Fault> {
-        let mut fresh = insert(&self.keyed, batch).await?;
+        let mut fresh = self.insert_batch(batch).await?;
         let mut answers = Vec::with_capacity(batch.len());
         for fanout in batch {
             // An event that stands twice in the batch is fresh the first time only.
@@ -29,6 +62,17 @@ impl PostgresStore {
         }
         Ok(answers)
     }
+
+    /// Events, and the deliveries of those that were not there, whose ids it gives.
+    async fn insert_batch(&self, batch: &[Fanout]) -> Result<HashSet<Uuid>, Fault> {
+        if self.new_events.is_given() {
+            match insert(&self.keyed, accept!(""), batch).await {
+                Err(fault) if is_repeat(&fault) => self.new_events.betray(),
+                answer => return answer,
+            }
+        }
+        insert(&self.keyed, accept!(" ON CONFLICT (id) DO NOTHING"), batch).await
+    }
 }
 
 fn pending(fanout: &Fanout) -> Vec<Delivery> {
@@ -36,42 +80,18 @@ fn pending(fanout: &Fanout) -> Vec<Delivery> {
     fanout.deliveries.iter().filter(is_pending).copied().collect()
 }
 
-/// Takes ten arrays, `$1` to `$10`; gives the ids of those that were not there.
-macro_rules! insert_events {
-    () => {
-        "INSERT INTO events (id, tenant_id, event_type, occurred_at, body, data_start, data_end, traceparent, tracestate,
-                             only_endpoint)
-         SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::bytea[], $6::int[], $7::int[],
-                              $8::text[], $9::text[], $10::uuid[])
-         ON CONFLICT (id) DO NOTHING RETURNING id"
-    };
-}
-
 /// Events without deliveries; gives the ids of those that were not there.
 pub(crate) async fn insert_events(
     connection: &mut PgConnection,
     batch: impl Iterator<Item = &Event>,
 ) -> Result<HashSet<Uuid>, Fault> {
-    let rows = bind_events(sqlx::query(insert_events!()), batch).fetch_all(connection).await?;
+    let rows =
+        bind_events(sqlx::query(insert_events!(" ON CONFLICT (id) DO NOTHING")), batch).fetch_all(connection).await?;
     rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
-/// Events, and the deliveries of those that were not there, whose ids it gives.
-async fn insert(pool: &PgPool, batch: &[Fanout]) -> Result<HashSet<Uuid>, Fault> {
-    let query = sqlx::query(concat!(
-        "WITH fresh AS (",
-        insert_events!(),
-        "), made AS (
-             INSERT INTO deliveries (id, event_id, endpoint_id, tenant_id, event_type, state, reason, state_at, round,
-                                     first_attempt, attempt, sweep_at)
-             SELECT * FROM unnest($11::uuid[], $12::uuid[], $13::uuid[], $14::text[], $15::text[], $16::text[],
-                                  $17::text[], $18::timestamptz[], $19::int[], $20::int[], $21::int[],
-                                  $22::timestamptz[]) AS d (id, event_id)
-             WHERE d.event_id IN (SELECT id FROM fresh)
-             ON CONFLICT (id) DO NOTHING
-         )
-         SELECT id FROM fresh"
-    ));
+async fn insert(pool: &PgPool, sql: &'static str, batch: &[Fanout]) -> Result<HashSet<Uuid>, Fault> {
+    let query = sqlx::query(sql);
     let query = bind_events(query, batch.iter().map(|fanout| &fanout.event));
     let deliveries = batch.iter().flat_map(|fanout| fanout.deliveries.iter().map(move |delivery| (fanout, delivery)));
     let rows = bind_deliveries(query, &deliveries.collect::<Vec<_>>()).fetch_all(pool).await?;

@@ -13,7 +13,7 @@ use whimbrel_core::outcome::{Fate, Outcome};
 use whimbrel_core::port::{Decide, Decision, EndpointFacts, Facts};
 
 use super::write;
-use crate::fault::Fault;
+use crate::fault::{Fault, is_repeat};
 use crate::open::PostgresStore;
 use crate::rows::{all, bounds, delivery, endpoint_status, health, int, maybe_at, options, stored_status, tenant_id};
 
@@ -21,9 +21,25 @@ type Key = (DeliveryId, u32);
 
 impl PostgresStore {
     pub(super) async fn settle_batch(&self, outcomes: &[Outcome], decide: Decide<'_>) -> Result<Decision, Fault> {
+        if self.new_attempts.is_given() {
+            match self.settle_with(INSERT_NEW_ATTEMPTS, outcomes, decide).await {
+                Err(fault) if is_repeat(&fault) => self.new_attempts.betray(),
+                answer => return answer,
+            }
+        }
+        self.settle_with(INSERT_ATTEMPTS, outcomes, decide).await
+    }
+
+    /// Nothing is decided before the attempts are in.
+    async fn settle_with(
+        &self,
+        insert: &'static str,
+        outcomes: &[Outcome],
+        decide: Decide<'_>,
+    ) -> Result<Decision, Fault> {
         let mut transaction = self.keyed.begin().await?;
         let deliveries = lock_deliveries(&mut transaction, outcomes).await?;
-        let seen = record(&mut transaction, outcomes, &deliveries).await?;
+        let seen = record(&mut transaction, insert, outcomes, &deliveries).await?;
         let endpoints = read_endpoints(&mut transaction, outcomes).await?;
         let facts = Facts { deliveries, endpoints, seen };
         let decision = decide(&facts);
@@ -58,6 +74,7 @@ async fn lock_deliveries(
 /// locked, so no one else records an attempt of theirs meanwhile.
 async fn record(
     connection: &mut PgConnection,
+    insert: &'static str,
     outcomes: &[Outcome],
     deliveries: &HashMap<DeliveryId, Delivery>,
 ) -> Result<Vec<Seen>, Fault> {
@@ -69,7 +86,7 @@ async fn record(
             first.push(row);
         }
     }
-    let inserted = insert_attempts(connection, &first).await?;
+    let inserted = insert_rows(connection, insert, &first).await?;
     let missed: Vec<&Attempt> = first.iter().filter(|row| !inserted.contains(&(row.delivery, row.number))).collect();
     let stored = executions(connection, &missed).await?;
     let mut taken: HashMap<Key, ExecutionId> = stored;
@@ -98,28 +115,48 @@ async fn record(
     Ok(seen)
 }
 
+macro_rules! insert_attempts {
+    ($conflict:literal) => {
+        concat!(
+            "INSERT INTO attempts (delivery_id, number, round, execution_id, started_at, duration_ms, status_code, error,
+                                   response_body)
+             SELECT * FROM unnest($1::uuid[], $2::int[], $3::int[], $4::uuid[], $5::timestamptz[], $6::int[],
+                                  $7::smallint[], $8::text[], $9::bytea[])",
+            $conflict,
+            " RETURNING delivery_id, number"
+        )
+    };
+}
+
+/// Fails when one is there.
+const INSERT_NEW_ATTEMPTS: &str = insert_attempts!("");
+const INSERT_ATTEMPTS: &str = insert_attempts!(" ON CONFLICT (delivery_id, number) DO NOTHING");
+
+/// Gives those that were not there.
 pub(crate) async fn insert_attempts(connection: &mut PgConnection, rows: &[Attempt]) -> Result<HashSet<Key>, Fault> {
+    insert_rows(connection, INSERT_ATTEMPTS, rows).await
+}
+
+async fn insert_rows(
+    connection: &mut PgConnection,
+    sql: &'static str,
+    rows: &[Attempt],
+) -> Result<HashSet<Key>, Fault> {
     if rows.is_empty() {
         return Ok(HashSet::new());
     }
-    let inserted = sqlx::query(
-        "INSERT INTO attempts (delivery_id, number, round, execution_id, started_at, duration_ms, status_code, error,
-                               response_body)
-         SELECT * FROM unnest($1::uuid[], $2::int[], $3::int[], $4::uuid[], $5::timestamptz[], $6::int[],
-                              $7::smallint[], $8::text[], $9::bytea[])
-         ON CONFLICT (delivery_id, number) DO NOTHING RETURNING delivery_id, number",
-    )
-    .bind(rows.iter().map(|row| row.delivery.uuid()).collect::<Vec<_>>())
-    .bind(rows.iter().map(|row| int(row.number)).collect::<Vec<_>>())
-    .bind(rows.iter().map(|row| int(row.round)).collect::<Vec<_>>())
-    .bind(rows.iter().map(|row| row.execution.uuid()).collect::<Vec<_>>())
-    .bind(rows.iter().map(|row| row.started_at.into()).collect::<Vec<OffsetDateTime>>())
-    .bind(rows.iter().map(|row| int(row.duration_ms)).collect::<Vec<_>>())
-    .bind(rows.iter().map(|row| stored_status(row.status_code)).collect::<Vec<Option<i16>>>())
-    .bind(rows.iter().map(|row| row.error.as_deref()).collect::<Vec<Option<&str>>>())
-    .bind(rows.iter().map(|row| row.response_body.as_ref()).collect::<Vec<&[u8]>>())
-    .fetch_all(connection)
-    .await?;
+    let inserted = sqlx::query(sql)
+        .bind(rows.iter().map(|row| row.delivery.uuid()).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| int(row.number)).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| int(row.round)).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.execution.uuid()).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.started_at.into()).collect::<Vec<OffsetDateTime>>())
+        .bind(rows.iter().map(|row| int(row.duration_ms)).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| stored_status(row.status_code)).collect::<Vec<Option<i16>>>())
+        .bind(rows.iter().map(|row| row.error.as_deref()).collect::<Vec<Option<&str>>>())
+        .bind(rows.iter().map(|row| row.response_body.as_ref()).collect::<Vec<&[u8]>>())
+        .fetch_all(connection)
+        .await?;
     inserted.iter().map(|row| Ok((DeliveryId::from_uuid(row.try_get(0)?), number(row.try_get(1)?)))).collect()
 }
 
