@@ -37,8 +37,8 @@ pub(crate) struct Target {
 pub(crate) struct Way {
     pub(crate) url: Url,
     pub(crate) destination: Destination,
-    /// The endpoint's own headers, the values sensitive.
-    pub(crate) custom: HeaderMap,
+    /// The headers that are the same in every request; the endpoint's own are sensitive.
+    pub(crate) constant: HeaderMap,
     pub(crate) signer: Signer,
 }
 
@@ -56,10 +56,10 @@ impl Way {
             .map_err(|error| Failure::new(ErrorKind::BadUrl, format!("the url cannot be read: {error}")))?;
         let reach = policy.check(&url, contract.https_only())?;
         let destination = Destination::new(&url, reach, policy)?;
-        let custom = headers::custom(&endpoint.headers, contract)?;
         let signer = Signer::new(contract, &endpoint.secrets)
             .map_err(|error| Failure::new(ErrorKind::Protocol, format!("the secret cannot sign: {error}")))?;
-        Ok(Self { url, destination, custom, signer })
+        let constant = headers::constant(&endpoint.headers, contract, &signer)?;
+        Ok(Self { url, destination, constant, signer })
     }
 }
 

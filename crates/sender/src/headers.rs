@@ -6,7 +6,7 @@ use whimbrel_core::contract::Contract;
 use whimbrel_core::endpoint::CustomHeaders;
 use whimbrel_core::message::Job;
 use whimbrel_core::outcome::ErrorKind;
-use whimbrel_core::signing::Signed;
+use whimbrel_core::signing::{Signed, Signer};
 
 use crate::cache::Way;
 use crate::failure::Failure;
@@ -26,9 +26,19 @@ const OF_HTTP: [&str; 11] = [
     "expect",
 ];
 
+/// What every request to an endpoint carries: its own headers, and the contract's that never change.
+pub(crate) fn constant(headers: &CustomHeaders, contract: &Contract, signer: &Signer) -> Result<HeaderMap, Failure> {
+    let mut map = custom(headers, contract)?;
+    for (name, value) in signer.constant() {
+        let (name, value) = written(name, value)?;
+        map.insert(name, value);
+    }
+    Ok(map)
+}
+
 /// An endpoint's own headers as they go out, without those that are the contract's or HTTP's. The values may be
 /// credentials: they are marked sensitive, and no error repeats them.
-pub(crate) fn custom(headers: &CustomHeaders, contract: &Contract) -> Result<HeaderMap, Failure> {
+fn custom(headers: &CustomHeaders, contract: &Contract) -> Result<HeaderMap, Failure> {
     let mut map = HeaderMap::new();
     for (place, (name, value)) in headers.0.iter().enumerate() {
         if is_taken(name, contract) {
@@ -66,14 +76,18 @@ pub(crate) fn of_attempt(way: &Way, job: &Job, at: Timestamp) -> Result<HeaderMa
         attempt_at: at,
         body: &job.body.bytes,
     };
-    let mut map = way.custom.clone();
-    for (name, value) in way.signer.headers(&message) {
-        let cannot = || Failure::new(ErrorKind::Protocol, format!("the contract's header `{name}` cannot be written"));
-        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| cannot())?;
-        let value = HeaderValue::from_str(&value).map_err(|_| cannot())?;
+    let mut map = way.constant.clone();
+    for (name, value) in way.signer.of_message(&message) {
+        let (name, value) = written(name, &value)?;
         map.insert(name, value);
     }
     Ok(map)
+}
+
+fn written(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), Failure> {
+    let cannot = || Failure::new(ErrorKind::Protocol, format!("the contract's header `{name}` cannot be written"));
+    let value = HeaderValue::from_str(value).map_err(|_| cannot())?;
+    Ok((HeaderName::from_bytes(name.as_bytes()).map_err(|_| cannot())?, value))
 }
 
 #[cfg(test)]

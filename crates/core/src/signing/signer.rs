@@ -33,23 +33,38 @@ impl Signer {
         })
     }
 
-    /// Every header of the request that is the contract's, in order: names and values.
-    pub fn headers(&self, message: &Signed<'_>) -> Vec<(&str, Cow<'_, str>)> {
+    /// Every header of the request that is the contract's: names and values.
+    pub fn headers<'a>(&'a self, message: &Signed<'a>) -> Vec<(&'a str, Cow<'a, str>)> {
+        let constant = self.constant().into_iter().map(|(name, value)| (name, value.into()));
+        constant.chain(self.of_message(message)).collect()
+    }
+
+    /// Those that are the same for every message.
+    pub fn constant(&self) -> Vec<(&str, &str)> {
+        let headers = self.contract.headers();
+        let literals = headers.fields().iter().filter_map(|field| match &field.value {
+            HeaderSource::Literal(text) => Some((field.name.as_str(), text.as_str())),
+            _ => None,
+        });
+        let always = [("Content-Type", headers.content_type()), ("User-Agent", headers.user_agent())];
+        always.into_iter().chain(literals).collect()
+    }
+
+    /// Those that are this message's own, its signature last.
+    pub fn of_message<'a>(&'a self, message: &Signed<'a>) -> Vec<(&'a str, Cow<'a, str>)> {
         let headers = self.contract.headers();
         let signature = self.contract.signature();
         let timestamp = message.attempt_at.as_secs().to_string();
-        let mut out = Vec::with_capacity(headers.fields().len() + 4);
-        out.push(("Content-Type", Cow::Borrowed(headers.content_type())));
-        out.push(("User-Agent", Cow::Borrowed(headers.user_agent())));
+        let mut out = Vec::with_capacity(headers.fields().len() + 2);
         for field in headers.fields() {
             let value: Cow<'_, str> = match &field.value {
-                HeaderSource::EventId => message.event_id.to_owned().into(),
-                HeaderSource::EventType => message.event_type.to_owned().into(),
+                HeaderSource::EventId => message.event_id.into(),
+                HeaderSource::EventType => message.event_type.into(),
                 HeaderSource::EventTimestampUnix => message.event_at.as_secs().to_string().into(),
                 HeaderSource::AttemptTimestampUnix => timestamp.clone().into(),
-                HeaderSource::Literal(text) => text.as_str().into(),
+                HeaderSource::Literal(_) => continue,
             };
-            out.push((&field.name, value));
+            out.push((field.name.as_str(), value));
         }
         let new = self.encoded(&self.current, message, &timestamp);
         let old = self.previous_at(message.attempt_at).map(|keyed| self.encoded(keyed, message, &timestamp));
