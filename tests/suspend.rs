@@ -89,6 +89,11 @@ on_both_engines! {
         api.settled(&late, "held").await?;
         api.ok(Method::PATCH, &path, Some(&json!({"active": false}))).await?;
         let nobody = api.publish("order.created", ORDER).await?;
+        // The endpoints are those of the moment of fan-out, and the answer to a publish does not wait for it.
+        wait::until("the event is fanned out", SOON, || async {
+            api.get(&format!("/v1/events/{nobody}")).await.ok()
+        })
+        .await?;
         let (other, _) = api.create_webhook(&receiver.url("/other"), &["order.created"]).await?;
         let marker = api.publish("order.created", ORDER).await?;
         let delivery = api.settled(&marker, "failed").await?;
