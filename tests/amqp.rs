@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use serde_json::{Value, json};
+use whimbrel_core::message::{PROTOBUF, PROTOBUF_EVENTS, encode_events};
 use whimbrel_testkit::rabbitmq::Vhost;
 use whimbrel_testkit::receiver::Receiver;
 
@@ -47,6 +48,49 @@ async fn three_content_types_are_delivered() -> Result<()> {
     for data in [r#""data":{"plain": 1.0}}"#, r#""data":{"cloud":1.0}}"#, r#""data":{"proto":  1}}"#] {
         assert!(bodies.iter().any(|body| body.ends_with(data)), "{data} in {bodies:?}");
     }
+    Ok(())
+}
+
+/// The events of a pack are taken one by one: the one at fault is parked alone, and a pack that is none as it came.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pack_is_taken_event_by_event() -> Result<()> {
+    let receiver = Receiver::start().await?;
+    let system = System::start(Kind::Distributed).await?;
+    system.api.create_webhook(&receiver.url("/"), &["*"]).await?;
+    let vhost = system.servers.vhost();
+    let event = |tenant: &str, key: &str| {
+        let event = whimbrel_core::message::v1::Event {
+            tenant: tenant.into(),
+            r#type: "order.created".into(),
+            data: format!(r#"{{"key":"{key}"}}"#).into(),
+            idempotency_key: key.into(),
+            ..Default::default()
+        };
+        bytes::Bytes::from(prost::Message::encode_to_vec(&event))
+    };
+    let at_fault = event("nobody", "2");
+    let pack =
+        encode_events(vec![event("default", "1"), at_fault.clone(), event("default", "3"), event("default", "1")]);
+    let as_pack = json!({"content_type": PROTOBUF_EVENTS, "message_id": "pack-1"});
+    publish(vhost, &as_pack, &pack).await?;
+    publish(vhost, &as_pack, b"\xff\xff\xff").await?;
+    vhost.wait_for_depth(PARKING, 2, SOON).await?;
+    let marker = system.api.publish("order.created", r#"{"key":"marker"}"#).await?;
+    system.api.settled(&marker, "success").await?;
+    let mut keys: Vec<String> = receiver
+        .requests()
+        .iter()
+        .filter_map(|request| request.json()["data"]["key"].as_str().map(str::to_owned))
+        .collect();
+    keys.sort();
+    assert_eq!(keys, ["1", "3", "marker"], "a key that comes twice in a pack is one event");
+    let parked = vhost.peek(PARKING, 20).await?;
+    let alone = parked.iter().find(|message| message.payload.as_bytes() == at_fault).expect("as it was in the pack");
+    assert_eq!(alone.properties["content_type"], PROTOBUF);
+    assert!(alone.properties["headers"].to_string().contains("unknown_tenant"), "{:?}", alone.properties);
+    let whole = parked.iter().find(|message| message.payload.as_bytes() != at_fault).expect("the other");
+    assert_eq!(whole.properties["content_type"], PROTOBUF_EVENTS);
+    assert!(whole.properties["headers"].to_string().contains("malformed"), "{:?}", whole.properties);
     Ok(())
 }
 

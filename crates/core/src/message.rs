@@ -18,9 +18,13 @@ pub mod v1 {
     include!(concat!(env!("OUT_DIR"), "/whimbrel.v1.rs"));
 }
 
-/// The content type of everything in this module.
+/// The content type of everything in this module but [`v1::Events`].
 pub const PROTOBUF: &str = "application/x-protobuf";
+/// The content type of [`v1::Events`], which share a queue with single events.
+pub const PROTOBUF_EVENTS: &str = "application/x-protobuf; proto=whimbrel.v1.Events";
 
+/// Events in one pack.
+pub const PACK_EVENTS_MAX: usize = 64;
 /// Jobs in one pack.
 pub const PACK_JOBS_MAX: usize = 16;
 /// Outcomes in one pack.
@@ -119,6 +123,11 @@ pub fn encode_jobs(jobs: &[Job]) -> Vec<Bytes> {
         packs.push(pack.encode_to_vec().into());
     }
     packs
+}
+
+/// A pack of encoded [`v1::Event`]s, which the caller keeps within the bounds.
+pub fn encode_events(events: Vec<Bytes>) -> Bytes {
+    v1::Events { events }.encode_to_vec().into()
 }
 
 fn body_to_wire(body: &Body) -> v1::Body {

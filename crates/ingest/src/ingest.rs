@@ -25,10 +25,11 @@ use crate::fanout::{fanout, jobs};
 use crate::publishers::Publishers;
 use crate::read::{Incoming, read};
 use crate::span;
+use crate::unpack::unpack;
 
-/// Events taken at once.
+/// Messages taken at once, and events handled together: there may be several in a message.
 const BATCH_MAX: usize = 256;
-/// Unacked events: two batches.
+/// Unacked messages: two batches.
 const PREFETCH: u16 = 512;
 /// Deliveries written in one transaction, unless a single event has more (rule 21).
 const DELIVERIES_MAX: usize = 4096;
@@ -96,7 +97,7 @@ pub async fn run(ingest: Ingest, stop: CancellationToken) -> Result<(), QueueErr
             received = pace.keep(consumer.receive(BATCH_MAX)) => received,
         };
         let handled = match received {
-            Ok(received) => ingest.batch(&*publisher, &*acker, &mut memory, received, &stop).await,
+            Ok(received) => ingest.batches(&*publisher, &*acker, &mut memory, received, &stop).await,
             Err(error) => Err(error),
         };
         match handled {
@@ -115,6 +116,24 @@ pub async fn run(ingest: Ingest, stop: CancellationToken) -> Result<(), QueueErr
 }
 
 impl Ingest {
+    async fn batches(
+        &self,
+        publisher: &dyn Publisher,
+        acker: &dyn Acker,
+        memory: &mut Memory,
+        received: Vec<Received>,
+        stop: &CancellationToken,
+    ) -> Result<(), QueueError> {
+        for events in unpack(received, BATCH_MAX) {
+            self.batch(publisher, acker, memory, events, stop).await?;
+            // One that was left because of it is not acked, and the ack of a later one would be its, too.
+            if stop.is_cancelled() {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
     async fn batch(
         &self,
         publisher: &dyn Publisher,

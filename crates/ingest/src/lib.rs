@@ -9,6 +9,7 @@ mod publishers;
 mod read;
 mod roster;
 mod span;
+mod unpack;
 
 pub use ingest::{Ingest, run};
 pub use publishers::Publishers;

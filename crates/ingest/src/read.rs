@@ -9,6 +9,8 @@ use whimbrel_core::port::Received;
 use whimbrel_core::problem::Rejection;
 use whimbrel_core::{EndpointId, EventId, TenantId, Timestamp};
 
+use crate::unpack::{Content, essence, events};
+
 /// An event that could be read.
 #[derive(Debug)]
 pub(crate) struct Incoming {
@@ -26,9 +28,19 @@ pub(crate) struct Incoming {
 
 /// Reads a message; a rejection says why it cannot be accepted.
 pub(crate) fn read(message: &Received) -> Result<Incoming, Rejection> {
-    let essence = message.content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    match essence.as_str() {
-        PROTOBUF => protobuf(message.payload.clone()),
+    match essence(&message.content_type).as_str() {
+        PROTOBUF => match Content::of(&message.content_type) {
+            Content::Event => protobuf(message.payload.clone()),
+            // Unpacked before, if that was possible.
+            Content::Events => Err(events(message).err().unwrap_or_else(|| {
+                Rejection::new("malformed", "", "a pack of events stands where one event is expected")
+            })),
+            Content::Unknown => Err(Rejection::new(
+                "bad_content_type",
+                "",
+                format!("`{}` is neither whimbrel.v1.Event nor whimbrel.v1.Events", message.content_type),
+            )),
+        },
         CLOUD_EVENTS_JSON => cloud_event(message),
         "application/json" => plain(message),
         other => Err(Rejection::new(

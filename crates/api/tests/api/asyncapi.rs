@@ -6,7 +6,7 @@ use whimbrel_core::contract::ContractSet;
 use whimbrel_core::intake::{
     CLOUD_EVENTS_JSON, CloudEvent, IdempotencyKey, Window, event_type, trace_context, validate,
 };
-use whimbrel_core::message::{PROTOBUF, decode, v1};
+use whimbrel_core::message::{PACK_EVENTS_MAX, PROTOBUF, PROTOBUF_EVENTS, decode, v1};
 use whimbrel_core::{EndpointId, EventId, TenantId, Timestamp};
 
 const ASYNCAPI: &str = include_str!("../../../../proto/asyncapi.yaml");
@@ -90,6 +90,7 @@ fn its_content_types_are_those_that_are_read() {
     assert_eq!(content_type("DataEvent"), "application/json");
     assert_eq!(content_type("CloudEvent"), CLOUD_EVENTS_JSON);
     assert_eq!([content_type("ProtobufEvent"), content_type("Notice")], [PROTOBUF, PROTOBUF]);
+    assert_eq!(content_type("ProtobufEvents"), PROTOBUF_EVENTS);
 }
 
 #[test]
@@ -139,8 +140,14 @@ fn examples_of_cloud_events_meet_their_schema_and_are_read() {
 fn examples_in_protobuf_are_read() {
     let document = document();
     let payload = |example: &Value| BASE64.decode(example["payload"].as_str().unwrap().as_bytes()).unwrap();
-    for example in examples(&document, "ProtobufEvent") {
-        let event: v1::Event = decode("Event", payload(example).into()).unwrap();
+    let single = examples(&document, "ProtobufEvent").iter().map(|example| payload(example).into());
+    let packs: Vec<v1::Events> = examples(&document, "ProtobufEvents")
+        .iter()
+        .map(|pack| decode("Events", payload(pack).into()).unwrap())
+        .collect();
+    assert!(packs.iter().all(|pack| (2..=PACK_EVENTS_MAX).contains(&pack.events.len())));
+    for event in single.chain(packs.into_iter().flat_map(|pack| pack.events)) {
+        let event: v1::Event = decode("Event", event).unwrap();
         TenantId::try_new(&event.tenant).unwrap();
         IdempotencyKey::plain(&event.idempotency_key).unwrap();
         assert!(event.id.is_empty() && event.only_endpoint.is_empty() && event.except_endpoint.is_empty());
