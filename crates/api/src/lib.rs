@@ -13,6 +13,7 @@ mod limit;
 mod openapi;
 mod ops;
 mod outlet;
+mod packer;
 mod page;
 mod parking;
 mod problem;

@@ -8,6 +8,7 @@ use whimbrel_core::id::PackId;
 use whimbrel_core::message::{PROTOBUF, id_bytes, v1};
 use whimbrel_core::port::{Message, Route};
 
+use crate::packer::Packer;
 use crate::problem::{Answer, Problem};
 use crate::state::ApiState;
 
@@ -22,11 +23,13 @@ pub(crate) async fn publish_events(state: &ApiState, events: Vec<v1::Event>) -> 
     if *state.publisher.blocked().borrow() {
         return Err(Problem::unavailable(5, "the broker takes no messages for the moment; try again"));
     }
-    let messages = events.into_iter().map(|event| {
-        let route = Route::Events(event.r#type.clone());
-        message(state, route, event.encode_to_vec())
-    });
-    let publishing = state.publisher.publish(messages.collect());
+    let publishing = async {
+        if state.settings.event_packs {
+            state.memory.packer.publish(&state.publisher, &state.clock, events).await
+        } else {
+            Packer::publish_singly(&state.publisher, &state.clock, events).await
+        }
+    };
     match tokio::time::timeout(state.settings.publish_timeout, publishing).await {
         Ok(published) => Ok(published?),
         Err(_) => {
@@ -45,15 +48,15 @@ pub(crate) async fn announce(state: &ApiState, endpoint: &Endpoint) {
         version: endpoint.version,
         reason: String::new(),
     };
-    let message = message(state, Route::Notices(ENDPOINT_CHANGED.to_owned()), notice.encode_to_vec());
+    let message = Message {
+        route: Route::Notices(ENDPOINT_CHANGED.to_owned()),
+        id: PackId::generate(state.clock.now(), state.clock.random10()),
+        content_type: PROTOBUF.to_owned(),
+        payload: notice.encode_to_vec().into(),
+    };
     match tokio::time::timeout(NOTICE_TIMEOUT, state.publisher.publish(vec![message])).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::warn!(endpoint = %endpoint.id, %error, "a change could not be announced"),
         Err(_) => tracing::warn!(endpoint = %endpoint.id, "a change could not be announced in time"),
     }
-}
-
-fn message(state: &ApiState, route: Route, payload: Vec<u8>) -> Message {
-    let id = PackId::generate(state.clock.now(), state.clock.random10());
-    Message { route, id, content_type: PROTOBUF.to_owned(), payload: payload.into() }
 }

@@ -14,6 +14,7 @@ use crate::key;
 use crate::known::Known;
 use crate::last_use::LastUses;
 use crate::limit::Rates;
+use crate::packer::Packer;
 
 /// What every handler shares.
 #[derive(Clone)]
@@ -45,6 +46,8 @@ pub struct Memory {
     pub(crate) last_uses: LastUses,
     /// The tenants' event schemas, compiled.
     pub(crate) schemas: Schemas,
+    /// Events on their way to the queue.
+    pub(crate) packer: Packer,
 }
 
 /// The deployment's choices.
@@ -69,6 +72,8 @@ pub struct Settings {
     pub batch_bytes_max: usize,
     /// How long a body may take to arrive.
     pub body_timeout: Duration,
+    /// Whether events may share messages: every process that reads them must know packs.
+    pub event_packs: bool,
     /// How long a publish may take before the caller is asked to try again.
     pub publish_timeout: Duration,
 }
@@ -86,6 +91,7 @@ impl Settings {
             event_bytes_max: 1024 * 1024,
             batch_bytes_max: 8 * 1024 * 1024,
             body_timeout: Duration::from_secs(30),
+            event_packs: true,
             publish_timeout: Duration::from_secs(10),
         }
     }

@@ -10,6 +10,8 @@ use crate::fault::Fault;
 use crate::open::{OpenError, PostgresStore};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+/// The schema that came with binaries that read packs of events.
+const READS_PACKS: i64 = 22;
 
 impl PostgresStore {
     /// Brings the schema up to date, behind a lock, and makes the coming days' partitions. A newer schema that this
@@ -63,14 +65,21 @@ impl PostgresStore {
         Ok(version.unwrap_or(0))
     }
 
+    /// Whether every process that may run against this schema reads packs of events.
+    pub async fn all_read_packs(&self) -> Result<bool, StoreError> {
+        Ok(self.oldest_supported().await? >= READS_PACKS)
+    }
+
+    async fn oldest_supported(&self) -> Result<i64, StoreError> {
+        let oldest = sqlx::query_scalar("SELECT oldest_supported FROM schema_compatibility");
+        Ok(oldest.fetch_one(&self.pool).await.map_err(Fault::from)?)
+    }
+
     /// How the database's schema stands to this binary's; `Greater` is one that this binary may run against.
     async fn compare(&self) -> Result<Ordering, OpenError> {
         let (found, known) = (self.schema_version().await?, known_version());
         if found > known {
-            let oldest: i64 = sqlx::query_scalar("SELECT oldest_supported FROM schema_compatibility")
-                .fetch_one(&self.pool)
-                .await
-                .map_err(|error| StoreError::from(Fault::from(error)))?;
+            let oldest = self.oldest_supported().await?;
             if oldest > known {
                 return Err(OpenError::Newer { found, oldest, known });
             }

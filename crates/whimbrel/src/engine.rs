@@ -53,6 +53,14 @@ impl Engine {
 }
 
 impl Engine {
+    /// Whether every process beside this one reads packs of events: during a rolling upgrade some may not.
+    pub(crate) async fn all_read_packs(&self) -> anyhow::Result<bool> {
+        match &self.servers {
+            Some((postgres, _)) => Ok(postgres.all_read_packs().await?),
+            None => Ok(true),
+        }
+    }
+
     /// Fails when the broker lacks a tier's queue (rule 26). The embedded engine needs none.
     pub(crate) async fn has_tiers(&self, tiers: &Tiers) -> anyhow::Result<()> {
         match &self.servers {
@@ -152,12 +160,14 @@ pub(crate) fn api_state(
     config: &Config,
     contracts: &Arc<ContractSet>,
     clock: &Arc<dyn Clock>,
+    event_packs: bool,
 ) -> whimbrel_api::ApiState {
     let key = config.admin_key.as_ref().map(ExposeSecret::expose_secret);
     let settings = whimbrel_api::Settings {
         allow_http: config.egress.allow_http,
         allow_networks: config.egress.allow_networks.clone(),
         retention: config.retention,
+        event_packs,
         ..whimbrel_api::Settings::new(key)
     };
     whimbrel_api::ApiState {

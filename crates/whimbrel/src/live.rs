@@ -33,11 +33,17 @@ pub(crate) struct Live {
 }
 
 impl Live {
-    /// `engine` is given where there is an API.
-    pub(crate) fn new(parts: &Parts, engine: Option<&Engine>) -> Self {
+    /// `engine` is given where there is an API, and says whether its events may share messages.
+    pub(crate) async fn new(parts: &Parts, engine: Option<&Engine>) -> anyhow::Result<Self> {
         let Parts { config, contracts, tiers, clock } = parts;
-        let api = |engine| LiveRouter::new(engine::api_state(engine, config, &contracts.current(), clock));
-        Self { config: config.clone(), contracts: contracts.clone(), tiers: tiers.clone(), api: engine.map(api) }
+        let api = match engine {
+            Some(engine) => {
+                let event_packs = engine.all_read_packs().await?;
+                Some(LiveRouter::new(engine::api_state(engine, config, &contracts.current(), clock, event_packs)))
+            }
+            None => None,
+        };
+        Ok(Self { config: config.clone(), contracts: contracts.clone(), tiers: tiers.clone(), api })
     }
 
     /// Reads contracts and configuration again. What is refused changes nothing, and the log says why.

@@ -103,7 +103,7 @@ pub(crate) async fn start(config: Config, roles: &[Role]) -> anyhow::Result<Runn
     let (admin_key, new_admin_key) = admin_key(&engine, &config, &clock, roles).await?;
     let parts = Parts { config, contracts: Contracts::new(contracts), tiers, clock };
     let mut running = Running {
-        live: Live::new(&parts, api_listener.as_ref().map(|_| &engine)),
+        live: Live::new(&parts, api_listener.as_ref().map(|_| &engine)).await?,
         api_addr: api_listener.as_ref().map(TcpListener::local_addr).transpose()?,
         ops_addr,
         admin_key,

@@ -16,12 +16,18 @@ use whimbrel_testkit::wait;
 use crate::place::{Place, place};
 use crate::setting::{delivery, endpoint, fanout, now, success, tenant};
 
-/// A session that has this delivery locked until it ends.
+/// A session that has this delivery locked until [`unlock`].
 async fn lock(place: &Place, id: DeliveryId) -> Result<PgConnection> {
     let mut session = PgConnection::connect(place.database.url()).await?;
     sqlx::raw_sql("BEGIN").execute(&mut session).await?;
     sqlx::query("SELECT 1 FROM deliveries WHERE id = $1 FOR UPDATE").bind(id.uuid()).execute(&mut session).await?;
     Ok(session)
+}
+
+/// Ends it. A connection that is only closed keeps its locks until the server has noticed.
+async fn unlock(mut session: PgConnection) -> Result<()> {
+    sqlx::raw_sql("COMMIT").execute(&mut session).await?;
+    Ok(session.close().await?)
 }
 
 async fn failed(place: &Place, endpoint: &Endpoint) -> Result<Delivery> {
@@ -67,7 +73,7 @@ async fn rule_08_a_release_takes_what_was_locked_later() -> Result<()> {
     place.store.settle(&[success(&taken)?], &|_: &Facts| decision.clone()).await?;
     let advance = place.store.advance_replay(release.id, 10, now(), now()).await?;
     ensure!(advance.taken.is_empty() && advance.in_flight == 0 && advance.state == ReplayState::Running, "{advance:?}");
-    session.close().await?;
+    unlock(session).await?;
     let advance = place.store.advance_replay(release.id, 10, now(), now()).await?;
     ensure!(ids(&advance.taken) == [first], "{advance:?}");
     Ok(())
@@ -89,7 +95,7 @@ async fn rule_08_a_replay_does_not_pass_what_is_locked() -> Result<()> {
     let session = lock(&place, past[1]).await?;
     let advance = place.store.advance_replay(replay.id, 10, now(), now()).await?;
     ensure!(ids(&advance.taken) == past[..1], "{advance:?}");
-    session.close().await?;
+    unlock(session).await?;
     let advance = place.store.advance_replay(replay.id, 10, now(), now()).await?;
     ensure!(ids(&advance.taken) == past[1..], "{advance:?}");
     Ok(())

@@ -22,6 +22,7 @@ async fn migrations_run_once() -> Result<()> {
     first?;
     second?;
     one.check_schema().await?;
+    assert!(one.all_read_packs().await?, "nothing older can be there");
     Ok(())
 }
 
@@ -88,6 +89,7 @@ async fn the_schema_grows_under_an_older_binary() -> Result<()> {
     sqlx::raw_sql("UPDATE endpoints SET version = 7, status = 'disabled'").execute(&mut older).await?;
     let store = connect(&database).await?;
     store.migrate().await?;
+    assert!(!store.all_read_packs().await?, "the older binary may be running");
     sqlx::raw_sql(OLDER_BINARY).execute(&mut older).await?;
 
     let announced = psql(

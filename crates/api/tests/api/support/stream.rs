@@ -5,8 +5,8 @@ use std::ops::Deref;
 use std::time::Duration;
 
 use bytes::Bytes;
-use whimbrel_core::message::{decode, v1};
-use whimbrel_core::port::{Consumer, Queue, Source};
+use whimbrel_core::message::{PROTOBUF_EVENTS, decode, v1};
+use whimbrel_core::port::{Consumer, Queue, Received, Source};
 use whimbrel_core::{EndpointId, EventId};
 
 /// A test that waits longer than this fails.
@@ -26,7 +26,7 @@ impl Stream {
     async fn payload(&mut self) -> Bytes {
         while self.waiting.is_empty() {
             let received = tokio::time::timeout(PATIENCE, self.consumer.receive(2_000)).await.expect("a message comes");
-            self.waiting.extend(received.unwrap().into_iter().map(|received| received.payload));
+            self.waiting.extend(received.unwrap().into_iter().flat_map(payloads));
         }
         self.waiting.pop_front().unwrap()
     }
@@ -34,6 +34,14 @@ impl Stream {
     pub(crate) async fn next(&mut self) -> Published {
         Published(decode("Event", self.payload().await).unwrap())
     }
+}
+
+/// What a message holds: the events of a pack, or itself.
+fn payloads(received: Received) -> Vec<Bytes> {
+    if received.content_type == PROTOBUF_EVENTS {
+        return decode::<v1::Events>("Events", received.payload).unwrap().events;
+    }
+    vec![received.payload]
 }
 
 /// An event on the queue.

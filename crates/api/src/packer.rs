@@ -1,0 +1,340 @@
+//! Events of requests that come at the same time share messages: one costs a broker little more than another.
+//!
+//! Nobody waits for company. While fewer than [`UNDER_WAY_MAX`] packs are under way an event goes at once; behind them
+//! gathers what goes next, and a full pack goes whatever is under way.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use bytes::Bytes;
+use futures::FutureExt as _;
+use prost::Message as _;
+use tokio::sync::oneshot;
+use whimbrel_core::id::PackId;
+use whimbrel_core::message::{PACK_BYTES_MAX, PACK_EVENTS_MAX, PROTOBUF, PROTOBUF_EVENTS, encode_events, v1};
+use whimbrel_core::port::{Clock, Message, Publisher, QueueError, Route};
+
+/// Packs that are not full and wait for their confirms: one to be written while another is confirmed.
+const UNDER_WAY_MAX: usize = 2;
+/// The `type` of a message with several events.
+const PACK_KIND: &str = "whimbrel.events";
+
+/// Where events are gathered. Clones share it.
+#[derive(Clone, Default)]
+pub(crate) struct Packer {
+    waiting: Arc<Mutex<Waiting>>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    pack: Pack,
+    under_way: usize,
+}
+
+/// Events that will share a message, and who waits for it.
+#[derive(Default)]
+struct Pack {
+    /// The only event's type, while there is one.
+    kind: String,
+    events: Vec<Bytes>,
+    bytes: usize,
+    callers: Vec<oneshot::Sender<Result<(), QueueError>>>,
+}
+
+impl Packer {
+    /// Publishes events, each as a message of its own, for readers that know no packs.
+    pub(crate) async fn publish_singly(
+        publisher: &Arc<dyn Publisher>,
+        clock: &Arc<dyn Clock>,
+        events: Vec<v1::Event>,
+    ) -> Result<(), QueueError> {
+        let message = |event: v1::Event| {
+            let mut pack = Pack::default();
+            pack.push(event.encode_to_vec().into(), event.r#type);
+            pack.seal(&**clock).0
+        };
+        publisher.publish(events.into_iter().map(message).collect()).await
+    }
+
+    /// Publishes events; returns when each is durable. On an error any part of them may have been published. A caller
+    /// that gives up takes nothing back.
+    ///
+    /// # Panics
+    /// When publishing did.
+    pub(crate) async fn publish(
+        &self,
+        publisher: &Arc<dyn Publisher>,
+        clock: &Arc<dyn Clock>,
+        events: Vec<v1::Event>,
+    ) -> Result<(), QueueError> {
+        let events = events.into_iter().map(|event| (Bytes::from(event.encode_to_vec()), event.r#type)).collect();
+        let (packs, answers) = self.add(events);
+        for pack in packs {
+            // A task of its own: others wait for it, too.
+            tokio::spawn(self.clone().send(publisher.clone(), clock.clone(), pack));
+        }
+        for answer in answers {
+            answer.await.expect("a bug in publishing is the request's, as if it had published alone")?;
+        }
+        Ok(())
+    }
+
+    /// The packs that are to go now, and what tells when each pack with one of the events is durable.
+    fn add(&self, events: Vec<(Bytes, String)>) -> (Vec<Pack>, Vec<oneshot::Receiver<Result<(), QueueError>>>) {
+        let mut waiting = self.lock();
+        let (mut ready, mut answers) = (Vec::new(), Vec::new());
+        let mut is_told = false;
+        for (event, kind) in events {
+            if !waiting.pack.has_room(event.len()) {
+                ready.push(std::mem::take(&mut waiting.pack));
+                is_told = false;
+            }
+            waiting.pack.push(event, kind);
+            if !std::mem::replace(&mut is_told, true) {
+                let (caller, answer) = oneshot::channel();
+                waiting.pack.callers.push(caller);
+                answers.push(answer);
+            }
+        }
+        let is_free = waiting.under_way + ready.len() < UNDER_WAY_MAX;
+        if !waiting.pack.events.is_empty() && (is_free || waiting.pack.is_full()) {
+            ready.push(std::mem::take(&mut waiting.pack));
+        }
+        waiting.under_way += ready.len();
+        (ready, answers)
+    }
+
+    /// Publishes a pack, and then what has gathered meanwhile.
+    async fn send(self, publisher: Arc<dyn Publisher>, clock: Arc<dyn Clock>, first: Pack) {
+        let mut next = Some(first);
+        while let Some(pack) = next {
+            let (message, callers) = pack.seal(&*clock);
+            // A panic must not keep this pack's turn for ever. Its callers panic, for nobody answers them.
+            let published = AssertUnwindSafe(publisher.publish(vec![message])).catch_unwind().await;
+            if let Ok(published) = published {
+                for caller in callers {
+                    // Nobody there: the caller gave up.
+                    let _ = caller.send(published.clone());
+                }
+            }
+            next = self.next();
+        }
+    }
+
+    /// What one that has been published makes room for.
+    fn next(&self) -> Option<Pack> {
+        let mut waiting = self.lock();
+        if waiting.under_way <= UNDER_WAY_MAX && !waiting.pack.events.is_empty() {
+            return Some(std::mem::take(&mut waiting.pack));
+        }
+        waiting.under_way -= 1;
+        None
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().expect("never poisoned")
+    }
+}
+
+impl Pack {
+    fn has_room(&self, bytes: usize) -> bool {
+        self.events.is_empty() || (!self.is_full() && self.bytes + bytes <= PACK_BYTES_MAX)
+    }
+
+    fn is_full(&self) -> bool {
+        self.events.len() >= PACK_EVENTS_MAX || self.bytes >= PACK_BYTES_MAX
+    }
+
+    fn push(&mut self, event: Bytes, kind: String) {
+        self.bytes += event.len();
+        self.events.push(event);
+        self.kind = kind;
+    }
+
+    /// One event goes as it is, under its own type.
+    fn seal(mut self, clock: &dyn Clock) -> (Message, Vec<oneshot::Sender<Result<(), QueueError>>>) {
+        let id = PackId::generate(clock.now(), clock.random10());
+        let (kind, content_type, payload) = match self.events.len() {
+            1 => (self.kind, PROTOBUF, self.events.swap_remove(0)),
+            _ => (PACK_KIND.to_owned(), PROTOBUF_EVENTS, encode_events(self.events)),
+        };
+        (Message { route: Route::Events(kind), id, content_type: content_type.to_owned(), payload }, self.callers)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use async_trait::async_trait;
+    use tokio::sync::{Semaphore, watch};
+    use tokio::task::JoinHandle;
+    use whimbrel_core::message::decode;
+    use whimbrel_core::port::SystemClock;
+
+    use super::*;
+
+    /// Confirms as many messages as it was told to; refuses those with an event of the type `full`, and panics at `bug`.
+    struct Broker {
+        sent: Mutex<Vec<Message>>,
+        confirms: Semaphore,
+    }
+
+    #[async_trait]
+    impl Publisher for Broker {
+        async fn publish(&self, messages: Vec<Message>) -> Result<(), QueueError> {
+            let has = |kind: &str| messages.iter().flat_map(types).any(|known| known == kind);
+            let (is_refused, is_bug) = (has("full"), has("bug"));
+            self.sent.lock().expect("not poisoned").extend(messages);
+            self.confirms.acquire().await.expect("open").forget();
+            assert!(!is_bug, "a bug");
+            if is_refused { Err(QueueError::Full("the queue".into())) } else { Ok(()) }
+        }
+
+        fn blocked(&self) -> watch::Receiver<bool> {
+            watch::channel(false).1
+        }
+    }
+
+    fn types(message: &Message) -> Vec<String> {
+        let events = if message.content_type == PROTOBUF_EVENTS {
+            decode::<v1::Events>("Events", message.payload.clone()).expect("a pack").events
+        } else {
+            vec![message.payload.clone()]
+        };
+        events.into_iter().map(|event| decode::<v1::Event>("Event", event).expect("an event").r#type).collect()
+    }
+
+    struct World {
+        packer: Packer,
+        broker: Arc<Broker>,
+    }
+
+    impl World {
+        fn new() -> Self {
+            let broker = Broker { sent: Mutex::default(), confirms: Semaphore::new(0) };
+            Self { packer: Packer::default(), broker: Arc::new(broker) }
+        }
+
+        /// A request that publishes events of these types; returns when it waits.
+        async fn request(&self, types: &[&str]) -> JoinHandle<Result<(), QueueError>> {
+            let events = types.iter().map(|kind| v1::Event { r#type: (*kind).to_owned(), ..v1::Event::default() });
+            let (packer, events) = (self.packer.clone(), events.collect());
+            let (publisher, clock): (Arc<dyn Publisher>, Arc<dyn Clock>) = (self.broker.clone(), Arc::new(SystemClock));
+            let request = tokio::spawn(async move { packer.publish(&publisher, &clock, events).await });
+            settle().await;
+            request
+        }
+
+        async fn confirm(&self, messages: usize) {
+            self.broker.confirms.add_permits(messages);
+            settle().await;
+        }
+
+        fn sent(&self) -> Vec<Vec<String>> {
+            self.broker.sent.lock().expect("not poisoned").iter().map(types).collect()
+        }
+    }
+
+    /// Until every task waits: the clock is paused, so time passes only then.
+    async fn settle() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_event_goes_at_once_and_alone_while_little_is_under_way() {
+        let world = World::new();
+        let (first, second) = (world.request(&["a"]).await, world.request(&["b"]).await);
+        assert_eq!(world.sent(), [["a"], ["b"]]);
+        let routes: Vec<Route> =
+            world.broker.sent.lock().expect("not poisoned").iter().map(|message| message.route.clone()).collect();
+        assert_eq!(routes, [Route::Events("a".into()), Route::Events("b".into())]);
+        assert!(!first.is_finished() && !second.is_finished(), "not before the confirm");
+        world.confirm(2).await;
+        assert!(first.await.expect("no panic").is_ok() && second.await.expect("no panic").is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_comes_meanwhile_goes_together() {
+        let world = World::new();
+        let mut requests = Vec::new();
+        for kind in ["a", "b", "c", "d", "e"] {
+            requests.push(world.request(&[kind]).await);
+        }
+        assert_eq!(world.sent().len(), 2);
+        world.confirm(1).await;
+        assert_eq!(world.sent()[2..], [["c", "d", "e"]]);
+        assert_eq!(world.broker.sent.lock().expect("not poisoned")[2].route, Route::Events(PACK_KIND.into()));
+        assert_eq!(requests.iter().filter(|request| request.is_finished()).count(), 1);
+        world.confirm(2).await;
+        for request in requests {
+            assert!(request.await.expect("no panic").is_ok());
+        }
+        world.request(&["f"]).await;
+        assert_eq!(world.sent()[3..], [["f"]], "and all is free again");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn full_packs_do_not_wait_and_a_batch_is_durable_as_a_whole() {
+        let world = World::new();
+        let batch = vec!["x"; 2 * PACK_EVENTS_MAX + 3];
+        let (_a, _b) = (world.request(&["a"]).await, world.request(&["b"]).await);
+        let batch = world.request(&batch).await;
+        assert_eq!(world.sent().iter().map(Vec::len).collect::<Vec<_>>(), [1, 1, PACK_EVENTS_MAX, PACK_EVENTS_MAX]);
+        world.confirm(3).await;
+        assert_eq!(world.sent()[4..], [["x"; 3]], "when there is room again");
+        assert!(!batch.is_finished());
+        world.confirm(2).await;
+        assert!(batch.await.expect("no panic").is_ok());
+        let _c = world.request(&["c"]).await;
+        assert_eq!(world.sent()[5..], [["c"]]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn packs_are_bounded_in_bytes_and_one_large_event_goes_alone() {
+        let packer = Packer::default();
+        let of = |bytes: usize| (Bytes::from(vec![0; bytes]), "k".to_owned());
+        let sizes = |packs: &[Pack]| packs.iter().map(|pack| pack.events.len()).collect::<Vec<_>>();
+        let (packs, answers) =
+            packer.add(vec![of(PACK_BYTES_MAX + 1), of(PACK_BYTES_MAX / 2), of(PACK_BYTES_MAX / 2), of(1)]);
+        assert_eq!((sizes(&packs), answers.len()), (vec![1, 2], 3), "the last one waits");
+        let (packs, _) = packer.add(vec![of(PACK_BYTES_MAX)]);
+        assert_eq!(sizes(&packs), [1, 1], "a full one pushes it out");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_failure_is_told_to_those_whom_it_concerns() {
+        let world = World::new();
+        let (good, bad) = (world.request(&["a"]).await, world.request(&["full"]).await);
+        let (with, after) = (world.request(&["c"]).await, world.request(&["d"]).await);
+        world.confirm(4).await;
+        assert!(good.await.expect("no panic").is_ok());
+        assert!(matches!(bad.await.expect("no panic"), Err(QueueError::Full(_))));
+        assert!(with.await.expect("no panic").is_ok() && after.await.expect("no panic").is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_panic_is_its_callers_and_holds_up_nobody_else() {
+        let world = World::new();
+        let (one, two) = (world.request(&["bug"]).await, world.request(&["bug"]).await);
+        let after = world.request(&["a"]).await;
+        world.confirm(3).await;
+        assert!(one.await.expect_err("panics").is_panic() && two.await.expect_err("panics").is_panic());
+        assert!(after.await.expect("no panic").is_ok());
+        world.request(&["b"]).await;
+        assert_eq!(world.sent(), [["bug"], ["bug"], ["a"], ["b"]]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_gives_up_takes_nothing_back_and_holds_up_nobody() {
+        let world = World::new();
+        let impatient = world.request(&["a"]).await;
+        let _other = world.request(&["b"]).await;
+        let (also, patient) = (world.request(&["c"]).await, world.request(&["d"]).await);
+        impatient.abort();
+        also.abort();
+        world.confirm(3).await;
+        assert_eq!(world.sent(), [vec!["a"], vec!["b"], vec!["c", "d"]]);
+        assert!(patient.await.expect("no panic").is_ok());
+    }
+}
