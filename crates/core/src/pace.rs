@@ -11,23 +11,30 @@ use tokio::time::{Instant, sleep_until};
 #[derive(Debug)]
 pub struct Pace {
     gap: Duration,
-    begun: Option<Instant>,
+    /// The next batch does not begin before.
+    next: Option<Instant>,
 }
 
 impl Pace {
     /// Batches begin at least `gap` apart: no message waits longer for company.
     pub fn new(gap: Duration) -> Self {
-        Self { gap, begun: None }
+        Self { gap, next: None }
     }
 
     /// Rests until the gap is over, then waits for `batch`. As safe to cancel as `batch` is.
     pub async fn keep<T>(&mut self, batch: impl Future<Output = T>) -> T {
-        if let Some(begun) = self.begun {
-            sleep_until(begun + self.gap).await;
+        if let Some(next) = self.next {
+            sleep_until(next).await;
         }
         let batch = batch.await;
-        self.begun = Some(Instant::now());
+        self.next = Some(Instant::now() + self.gap);
         batch
+    }
+
+    /// The rest after the batch that has just begun, where that is less than the gap: a small batch says that there is
+    /// little to share.
+    pub fn ease(&mut self, rest: Duration) {
+        self.next = self.next.min(Some(Instant::now() + rest));
     }
 }
 
@@ -66,5 +73,16 @@ mod tests {
         assert_eq!(sizes.iter().sum::<usize>(), 20);
         assert_eq!(sizes[0], 1, "the first one goes at once: {sizes:?}");
         assert!(sizes.len() <= 6, "{sizes:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_eased_batch_is_followed_earlier_and_never_later() {
+        let mut pace = Pace::new(GAP);
+        let begun = Instant::now();
+        for (rest, expected) in [(1, 0), (20, 1), (0, 6), (5, 6)] {
+            pace.keep(std::future::ready(())).await;
+            assert_eq!(begun.elapsed(), Duration::from_millis(expected));
+            pace.ease(Duration::from_millis(rest));
+        }
     }
 }

@@ -33,8 +33,10 @@ const BATCH_MAX: usize = 256;
 const PREFETCH: u16 = 512;
 /// Deliveries written in one transaction, unless a single event has more (rule 21).
 const DELIVERIES_MAX: usize = 4096;
-/// Between two batches, at least.
-const GAP: Duration = Duration::from_millis(5);
+/// Between two batches, at least; after a small one, [`REST`] for each of its events. So a few hundred events a second
+/// hardly wait at all, and thousands share transactions and messages.
+const GAP: Duration = Duration::from_millis(8);
+const REST: Duration = Duration::from_millis(1);
 const BACKOFF_MAX: Duration = Duration::from_secs(2);
 
 /// What ingest works with.
@@ -97,7 +99,11 @@ pub async fn run(ingest: Ingest, stop: CancellationToken) -> Result<(), QueueErr
             received = pace.keep(consumer.receive(BATCH_MAX)) => received,
         };
         let handled = match received {
-            Ok(received) => ingest.batches(&*publisher, &*acker, &mut memory, received, &stop).await,
+            Ok(received) => {
+                let batches = unpack(received, BATCH_MAX);
+                pace.ease(rest(batches.iter().map(Vec::len).sum()));
+                ingest.batches(&*publisher, &*acker, &mut memory, batches, &stop).await
+            }
             Err(error) => Err(error),
         };
         match handled {
@@ -121,10 +127,10 @@ impl Ingest {
         publisher: &dyn Publisher,
         acker: &dyn Acker,
         memory: &mut Memory,
-        received: Vec<Received>,
+        batches: Vec<Vec<Received>>,
         stop: &CancellationToken,
     ) -> Result<(), QueueError> {
-        for events in unpack(received, BATCH_MAX) {
+        for events in batches {
             self.batch(publisher, acker, memory, events, stop).await?;
             // One that was left because of it is not acked, and the ack of a later one would be its, too.
             if stop.is_cancelled() {
@@ -319,6 +325,11 @@ impl Ingest {
         }
         [(Lane::Live, live), (Lane::Bulk, bulk)]
     }
+}
+
+/// After a batch with so many events.
+fn rest(events: usize) -> Duration {
+    u32::try_from(events).map_or(GAP, |events| REST.saturating_mul(events).min(GAP))
 }
 
 /// Waits before the next try; `None` when stopping.
