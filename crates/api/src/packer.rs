@@ -1,21 +1,26 @@
 //! Events of requests that come at the same time share messages: one costs a broker little more than another.
 //!
-//! Nobody waits for company. While fewer than [`UNDER_WAY_MAX`] packs are under way an event goes at once; behind them
-//! gathers what goes next, and a full pack goes whatever is under way.
+//! While nothing is under way an event goes at once. Behind it gathers what goes next, when that has been confirmed and
+//! has had its [`REST`]; a full pack goes whatever is under way.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::FutureExt as _;
 use prost::Message as _;
 use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep_until};
 use whimbrel_core::id::PackId;
 use whimbrel_core::message::{PACK_BYTES_MAX, PACK_EVENTS_MAX, PROTOBUF, PROTOBUF_EVENTS, encode_events, v1};
 use whimbrel_core::port::{Clock, Message, Publisher, QueueError, Route};
 
-/// Packs that are not full and wait for their confirms: one to be written while another is confirmed.
-const UNDER_WAY_MAX: usize = 2;
+/// Between the beginnings of two packs, for each event of the first: hundreds of events a second hardly wait, and
+/// thousands share what each message costs, of which the broker's write to its disk is the most.
+const REST: Duration = Duration::from_millis(1);
+/// No event waits longer for company.
+const REST_MAX: Duration = Duration::from_millis(3);
 /// The `type` of a message with several events.
 const PACK_KIND: &str = "whimbrel.events";
 
@@ -28,6 +33,7 @@ pub(crate) struct Packer {
 #[derive(Default)]
 struct Waiting {
     pack: Pack,
+    /// Packs that were full are among them.
     under_way: usize,
 }
 
@@ -96,7 +102,7 @@ impl Packer {
                 answers.push(answer);
             }
         }
-        let is_free = waiting.under_way + ready.len() < UNDER_WAY_MAX;
+        let is_free = waiting.under_way + ready.len() == 0;
         if !waiting.pack.events.is_empty() && (is_free || waiting.pack.is_full()) {
             ready.push(std::mem::take(&mut waiting.pack));
         }
@@ -104,10 +110,12 @@ impl Packer {
         (ready, answers)
     }
 
-    /// Publishes a pack, and then what has gathered meanwhile.
+    /// Publishes a pack, and then what has gathered meanwhile, if this was the last one under way.
     async fn send(self, publisher: Arc<dyn Publisher>, clock: Arc<dyn Clock>, first: Pack) {
         let mut next = Some(first);
         while let Some(pack) = next {
+            let begun = Instant::now();
+            let rest = u32::try_from(pack.events.len()).map_or(REST_MAX, |events| REST.saturating_mul(events));
             let (message, callers) = pack.seal(&*clock);
             // A panic must not keep this pack's turn for ever. Its callers panic, for nobody answers them.
             let published = AssertUnwindSafe(publisher.publish(vec![message])).catch_unwind().await;
@@ -117,6 +125,7 @@ impl Packer {
                     let _ = caller.send(published.clone());
                 }
             }
+            sleep_until(begun + rest.min(REST_MAX)).await;
             next = self.next();
         }
     }
@@ -124,7 +133,7 @@ impl Packer {
     /// What one that has been published makes room for.
     fn next(&self) -> Option<Pack> {
         let mut waiting = self.lock();
-        if waiting.under_way <= UNDER_WAY_MAX && !waiting.pack.events.is_empty() {
+        if waiting.under_way == 1 && !waiting.pack.events.is_empty() {
             return Some(std::mem::take(&mut waiting.pack));
         }
         waiting.under_way -= 1;
@@ -164,8 +173,6 @@ impl Pack {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use async_trait::async_trait;
     use tokio::sync::{Semaphore, watch};
     use tokio::task::JoinHandle;
@@ -242,52 +249,78 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_event_goes_at_once_and_alone_while_little_is_under_way() {
+    async fn an_event_goes_at_once_and_alone_while_nothing_is_under_way() {
         let world = World::new();
-        let (first, second) = (world.request(&["a"]).await, world.request(&["b"]).await);
+        for kind in ["a", "b"] {
+            let request = world.request(&[kind]).await;
+            let last = world.broker.sent.lock().expect("not poisoned").last().map(|message| message.route.clone());
+            assert_eq!(last, Some(Route::Events(kind.into())));
+            assert!(!request.is_finished(), "not before the confirm");
+            world.confirm(1).await;
+            assert!(request.await.expect("no panic").is_ok());
+        }
         assert_eq!(world.sent(), [["a"], ["b"]]);
-        let routes: Vec<Route> =
-            world.broker.sent.lock().expect("not poisoned").iter().map(|message| message.route.clone()).collect();
-        assert_eq!(routes, [Route::Events("a".into()), Route::Events("b".into())]);
-        assert!(!first.is_finished() && !second.is_finished(), "not before the confirm");
-        world.confirm(2).await;
-        assert!(first.await.expect("no panic").is_ok() && second.await.expect("no panic").is_ok());
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_comes_meanwhile_goes_together() {
         let world = World::new();
         let mut requests = Vec::new();
-        for kind in ["a", "b", "c", "d", "e"] {
+        for kind in ["a", "b", "c", "d"] {
             requests.push(world.request(&[kind]).await);
         }
-        assert_eq!(world.sent().len(), 2);
+        assert_eq!(world.sent(), [["a"]]);
         world.confirm(1).await;
-        assert_eq!(world.sent()[2..], [["c", "d", "e"]]);
-        assert_eq!(world.broker.sent.lock().expect("not poisoned")[2].route, Route::Events(PACK_KIND.into()));
+        assert_eq!(world.sent()[1..], [["b", "c", "d"]]);
+        assert_eq!(world.broker.sent.lock().expect("not poisoned")[1].route, Route::Events(PACK_KIND.into()));
         assert_eq!(requests.iter().filter(|request| request.is_finished()).count(), 1);
-        world.confirm(2).await;
+        world.confirm(1).await;
         for request in requests {
             assert!(request.await.expect("no panic").is_ok());
         }
-        world.request(&["f"]).await;
-        assert_eq!(world.sent()[3..], [["f"]], "and all is free again");
+        tokio::time::sleep(REST_MAX).await;
+        world.request(&["e"]).await;
+        assert_eq!(world.sent()[2..], [["e"]], "and all is free again");
+    }
+
+    /// Three requests come every millisecond, and confirms at once.
+    #[tokio::test(start_paused = true)]
+    async fn a_pack_has_its_rest_before_the_next_begins() {
+        let world = World::new();
+        world.broker.confirms.add_permits(1_000);
+        let begun = Instant::now();
+        for number in 0..300 {
+            let (packer, publisher) = (world.packer.clone(), world.broker.clone() as Arc<dyn Publisher>);
+            let event = v1::Event { r#type: "a".into(), ..v1::Event::default() };
+            tokio::spawn(async move {
+                packer.publish(&publisher, &(Arc::new(SystemClock) as Arc<dyn Clock>), vec![event]).await
+            });
+            if number % 3 == 2 {
+                settle().await;
+            }
+        }
+        let sizes: Vec<usize> = world.sent().iter().map(Vec::len).collect();
+        assert_eq!(sizes[0], 1);
+        let packs = u128::try_from(sizes.len()).expect("few");
+        assert!(packs <= begun.elapsed().as_millis() / REST_MAX.as_millis() + 5, "{sizes:?}");
     }
 
     #[tokio::test(start_paused = true)]
     async fn full_packs_do_not_wait_and_a_batch_is_durable_as_a_whole() {
         let world = World::new();
         let batch = vec!["x"; 2 * PACK_EVENTS_MAX + 3];
-        let (_a, _b) = (world.request(&["a"]).await, world.request(&["b"]).await);
+        let _first = world.request(&["a"]).await;
         let batch = world.request(&batch).await;
-        assert_eq!(world.sent().iter().map(Vec::len).collect::<Vec<_>>(), [1, 1, PACK_EVENTS_MAX, PACK_EVENTS_MAX]);
+        assert_eq!(world.sent().iter().map(Vec::len).collect::<Vec<_>>(), [1, PACK_EVENTS_MAX, PACK_EVENTS_MAX]);
         world.confirm(3).await;
-        assert_eq!(world.sent()[4..], [["x"; 3]], "when there is room again");
+        tokio::time::sleep(REST_MAX).await;
+        assert_eq!(world.sent()[3..], [["x"; 3]], "when nothing else is under way");
         assert!(!batch.is_finished());
-        world.confirm(2).await;
+        world.confirm(1).await;
         assert!(batch.await.expect("no panic").is_ok());
-        let _c = world.request(&["c"]).await;
-        assert_eq!(world.sent()[5..], [["c"]]);
+        tokio::time::sleep(REST_MAX).await;
+        let _last = world.request(&["b"]).await;
+        assert_eq!(world.sent()[4..], [["b"]]);
     }
 
     #[tokio::test(start_paused = true)]
@@ -299,42 +332,47 @@ mod tests {
             packer.add(vec![of(PACK_BYTES_MAX + 1), of(PACK_BYTES_MAX / 2), of(PACK_BYTES_MAX / 2), of(1)]);
         assert_eq!((sizes(&packs), answers.len()), (vec![1, 2], 3), "the last one waits");
         let (packs, _) = packer.add(vec![of(PACK_BYTES_MAX)]);
-        assert_eq!(sizes(&packs), [1, 1], "a full one pushes it out");
+        assert_eq!(sizes(&packs), [1, 1], "a full one pushes it out, and goes itself");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_failure_is_told_to_those_whom_it_concerns() {
         let world = World::new();
-        let (good, bad) = (world.request(&["a"]).await, world.request(&["full"]).await);
-        let (with, after) = (world.request(&["c"]).await, world.request(&["d"]).await);
-        world.confirm(4).await;
+        let good = world.request(&["a"]).await;
+        let (bad, with) = (world.request(&["full"]).await, world.request(&["b"]).await);
+        world.confirm(1).await;
+        let after = world.request(&["c"]).await;
+        world.confirm(2).await;
+        tokio::time::sleep(REST_MAX).await;
         assert!(good.await.expect("no panic").is_ok());
-        assert!(matches!(bad.await.expect("no panic"), Err(QueueError::Full(_))));
-        assert!(with.await.expect("no panic").is_ok() && after.await.expect("no panic").is_ok());
+        for request in [bad, with] {
+            assert!(matches!(request.await.expect("no panic"), Err(QueueError::Full(_))));
+        }
+        assert!(after.await.expect("no panic").is_ok());
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_panic_is_its_callers_and_holds_up_nobody_else() {
         let world = World::new();
-        let (one, two) = (world.request(&["bug"]).await, world.request(&["bug"]).await);
+        let one = world.request(&["bug"]).await;
         let after = world.request(&["a"]).await;
-        world.confirm(3).await;
-        assert!(one.await.expect_err("panics").is_panic() && two.await.expect_err("panics").is_panic());
+        world.confirm(2).await;
+        assert!(one.await.expect_err("panics").is_panic());
         assert!(after.await.expect("no panic").is_ok());
+        tokio::time::sleep(REST_MAX).await;
         world.request(&["b"]).await;
-        assert_eq!(world.sent(), [["bug"], ["bug"], ["a"], ["b"]]);
+        assert_eq!(world.sent(), [["bug"], ["a"], ["b"]]);
     }
 
     #[tokio::test(start_paused = true)]
     async fn who_gives_up_takes_nothing_back_and_holds_up_nobody() {
         let world = World::new();
         let impatient = world.request(&["a"]).await;
-        let _other = world.request(&["b"]).await;
-        let (also, patient) = (world.request(&["c"]).await, world.request(&["d"]).await);
+        let (also, patient) = (world.request(&["b"]).await, world.request(&["c"]).await);
         impatient.abort();
         also.abort();
-        world.confirm(3).await;
-        assert_eq!(world.sent(), [vec!["a"], vec!["b"], vec!["c", "d"]]);
+        world.confirm(2).await;
+        assert_eq!(world.sent(), [vec!["a"], vec!["b", "c"]]);
         assert!(patient.await.expect("no panic").is_ok());
     }
 }
