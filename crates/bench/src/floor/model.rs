@@ -78,7 +78,12 @@ fn distributed(queue: Queue, rows: Rows, work: Work, fan_out: f64) -> f64 {
         Intake::Amqp => (queue.small_us - queue.small_broker_us) / 2.0,
         Intake::Http | Intake::Batch => 0.0,
     };
-    let event = (queue.message_us(1.0) - upstream_us) / fan_out;
+    // The key under which a repeat is known, unique and with a time to forget it.
+    let key_us = match work.intake {
+        Intake::Amqp => rows.listed.small_us,
+        Intake::Http | Intake::Batch => 0.0,
+    };
+    let event = (queue.message_us(1.0) - upstream_us + key_us) / fan_out;
     let (jobs, outcomes) = match work.packing {
         Packing::Full => (
             queue.message_us(JOBS * (1.0 / fan_out + JOB_KIB)) / JOBS,
@@ -155,6 +160,13 @@ mod tests {
         assert!((190.0..260.0).contains(&floor(Engine::Distributed, 1)), "{}", floor(Engine::Distributed, 1));
         assert!((70.0..130.0).contains(&floor(Engine::Distributed, 10)), "{}", floor(Engine::Distributed, 10));
         assert!((60.0..130.0).contains(&floor(Engine::Embedded, 1)), "{}", floor(Engine::Embedded, 1));
+    }
+
+    #[test]
+    fn over_amqp_an_event_needs_its_key_and_half_a_client_less() {
+        let http = limits().floor_us(work(Engine::Distributed, 1, Packing::Full));
+        let amqp = limits().floor_us(Work { intake: Intake::Amqp, ..work(Engine::Distributed, 1, Packing::Full) });
+        assert!((http - 17.0 - 41.0 / 2.0 + 10.0 - amqp).abs() < 1e-9, "{http} {amqp}");
     }
 
     #[test]
