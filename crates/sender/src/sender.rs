@@ -60,7 +60,7 @@ pub struct SenderConfig {
 
 impl Default for SenderConfig {
     fn default() -> Self {
-        Self { slots: [256, 160, 96], endpoint_in_flight_max: 128, grace: Duration::from_secs(25), traceparent: false }
+        Self { slots: [224, 160, 96], endpoint_in_flight_max: 128, grace: Duration::from_secs(25), traceparent: false }
     }
 }
 

@@ -109,7 +109,7 @@ pub(crate) struct Ingest {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Sender {
-    /// `WHIMBREL_SENDER__LIVE_SLOTS`: first attempts under way. Default 256.
+    /// `WHIMBREL_SENDER__LIVE_SLOTS`: first attempts under way. Default 224.
     pub(crate) live_slots: usize,
     /// `WHIMBREL_SENDER__SLOW_SLOTS`: retries under way. Default 160.
     pub(crate) slow_slots: usize,
