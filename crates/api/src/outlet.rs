@@ -24,10 +24,9 @@ pub(crate) async fn publish_events(state: &ApiState, events: Vec<v1::Event>) -> 
         return Err(Problem::unavailable(5, "the broker takes no messages for the moment; try again"));
     }
     let publishing = async {
-        if state.settings.event_packs {
-            state.memory.packer.publish(&state.publisher, &state.clock, events).await
-        } else {
-            Packer::publish_singly(&state.publisher, &state.clock, events).await
+        match state.settings.event_packs {
+            Some(rest_max) => state.memory.packer.publish(&state.publisher, &state.clock, rest_max, events).await,
+            None => Packer::publish_singly(&state.publisher, &state.clock, events).await,
         }
     };
     match tokio::time::timeout(state.settings.publish_timeout, publishing).await {

@@ -1,7 +1,7 @@
 //! Events of requests that come at the same time share messages: one costs a broker little more than another.
 //!
 //! While nothing is under way an event goes at once. Behind it gathers what goes next, when that has been confirmed and
-//! has had its [`REST`]; a full pack goes whatever is under way.
+//! has had its rest; a full pack goes whatever is under way.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -16,11 +16,9 @@ use whimbrel_core::id::PackId;
 use whimbrel_core::message::{PACK_BYTES_MAX, PACK_EVENTS_MAX, PROTOBUF, PROTOBUF_EVENTS, encode_events, v1};
 use whimbrel_core::port::{Clock, Message, Publisher, QueueError, Route};
 
-/// Between the beginnings of two packs, for each event of the first: hundreds of events a second hardly wait, and
-/// thousands share what each message costs, of which the broker's write to its disk is the most.
+/// Between the beginnings of two packs, for each event of the first and within what the engine asks for: hundreds of
+/// events a second hardly wait, and thousands share what each message costs.
 const REST: Duration = Duration::from_millis(1);
-/// No event waits longer for company.
-const REST_MAX: Duration = Duration::from_millis(3);
 /// The `type` of a message with several events.
 const PACK_KIND: &str = "whimbrel.events";
 
@@ -71,13 +69,14 @@ impl Packer {
         &self,
         publisher: &Arc<dyn Publisher>,
         clock: &Arc<dyn Clock>,
+        rest_max: Duration,
         events: Vec<v1::Event>,
     ) -> Result<(), QueueError> {
         let events = events.into_iter().map(|event| (Bytes::from(event.encode_to_vec()), event.r#type)).collect();
         let (packs, answers) = self.add(events);
         for pack in packs {
             // A task of its own: others wait for it, too.
-            tokio::spawn(self.clone().send(publisher.clone(), clock.clone(), pack));
+            tokio::spawn(self.clone().send(publisher.clone(), clock.clone(), rest_max, pack));
         }
         for answer in answers {
             answer.await.expect("a bug in publishing is the request's, as if it had published alone")?;
@@ -111,11 +110,11 @@ impl Packer {
     }
 
     /// Publishes a pack, and then what has gathered meanwhile, if this was the last one under way.
-    async fn send(self, publisher: Arc<dyn Publisher>, clock: Arc<dyn Clock>, first: Pack) {
+    async fn send(self, publisher: Arc<dyn Publisher>, clock: Arc<dyn Clock>, rest_max: Duration, first: Pack) {
         let mut next = Some(first);
         while let Some(pack) = next {
             let begun = Instant::now();
-            let rest = u32::try_from(pack.events.len()).map_or(REST_MAX, |events| REST.saturating_mul(events));
+            let rest = u32::try_from(pack.events.len()).map_or(rest_max, |events| REST.saturating_mul(events));
             let (message, callers) = pack.seal(&*clock);
             // A panic must not keep this pack's turn for ever. Its callers panic, for nobody answers them.
             let published = AssertUnwindSafe(publisher.publish(vec![message])).catch_unwind().await;
@@ -125,7 +124,7 @@ impl Packer {
                     let _ = caller.send(published.clone());
                 }
             }
-            sleep_until(begun + rest.min(REST_MAX)).await;
+            sleep_until(begun + rest.min(rest_max)).await;
             next = self.next();
         }
     }
@@ -181,6 +180,8 @@ mod tests {
 
     use super::*;
 
+    const REST_MAX: Duration = Duration::from_millis(3);
+
     /// Confirms as many messages as it was told to; refuses those with an event of the type `full`, and panics at `bug`.
     struct Broker {
         sent: Mutex<Vec<Message>>,
@@ -228,7 +229,7 @@ mod tests {
             let events = types.iter().map(|kind| v1::Event { r#type: (*kind).to_owned(), ..v1::Event::default() });
             let (packer, events) = (self.packer.clone(), events.collect());
             let (publisher, clock): (Arc<dyn Publisher>, Arc<dyn Clock>) = (self.broker.clone(), Arc::new(SystemClock));
-            let request = tokio::spawn(async move { packer.publish(&publisher, &clock, events).await });
+            let request = tokio::spawn(async move { packer.publish(&publisher, &clock, REST_MAX, events).await });
             settle().await;
             request
         }
@@ -293,7 +294,7 @@ mod tests {
             let (packer, publisher) = (world.packer.clone(), world.broker.clone() as Arc<dyn Publisher>);
             let event = v1::Event { r#type: "a".into(), ..v1::Event::default() };
             tokio::spawn(async move {
-                packer.publish(&publisher, &(Arc::new(SystemClock) as Arc<dyn Clock>), vec![event]).await
+                packer.publish(&publisher, &(Arc::new(SystemClock) as Arc<dyn Clock>), REST_MAX, vec![event]).await
             });
             if number % 3 == 2 {
                 settle().await;

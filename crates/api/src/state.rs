@@ -72,8 +72,9 @@ pub struct Settings {
     pub batch_bytes_max: usize,
     /// How long a body may take to arrive.
     pub body_timeout: Duration,
-    /// Whether events may share messages: every process that reads them must know packs.
-    pub event_packs: bool,
+    /// Packs of events begin so long apart at most when they have to wait for each other; `None` where events share no
+    /// messages.
+    pub event_packs: Option<Duration>,
     /// How long a publish may take before the caller is asked to try again.
     pub publish_timeout: Duration,
 }
@@ -91,7 +92,7 @@ impl Settings {
             event_bytes_max: 1024 * 1024,
             batch_bytes_max: 8 * 1024 * 1024,
             body_timeout: Duration::from_secs(30),
-            event_packs: true,
+            event_packs: Some(Duration::ZERO),
             publish_timeout: Duration::from_secs(10),
         }
     }

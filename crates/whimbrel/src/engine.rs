@@ -53,11 +53,13 @@ impl Engine {
 }
 
 impl Engine {
-    /// Whether every process beside this one reads packs of events: during a rolling upgrade some may not.
-    pub(crate) async fn all_read_packs(&self) -> anyhow::Result<bool> {
+    /// How far apart packs of events are worth it. `None` where events go alone: on the embedded engine, whose commits are
+    /// shared by all anyway, and while a process beside this one may not know packs, during a rolling upgrade.
+    pub(crate) async fn event_packs(&self) -> anyhow::Result<Option<Duration>> {
         match &self.servers {
-            Some((postgres, _)) => Ok(postgres.all_read_packs().await?),
-            None => Ok(true),
+            // The broker writes its log for each.
+            Some((postgres, _)) => Ok(postgres.all_read_packs().await?.then_some(Duration::from_millis(3))),
+            None => Ok(None),
         }
     }
 
@@ -160,7 +162,7 @@ pub(crate) fn api_state(
     config: &Config,
     contracts: &Arc<ContractSet>,
     clock: &Arc<dyn Clock>,
-    event_packs: bool,
+    event_packs: Option<Duration>,
 ) -> whimbrel_api::ApiState {
     let key = config.admin_key.as_ref().map(ExposeSecret::expose_secret);
     let settings = whimbrel_api::Settings {

@@ -38,7 +38,7 @@ impl Live {
         let Parts { config, contracts, tiers, clock } = parts;
         let api = match engine {
             Some(engine) => {
-                let event_packs = engine.all_read_packs().await?;
+                let event_packs = engine.event_packs().await?;
                 Some(LiveRouter::new(engine::api_state(engine, config, &contracts.current(), clock, event_packs)))
             }
             None => None,

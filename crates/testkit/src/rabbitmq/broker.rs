@@ -250,9 +250,9 @@ fn write_configuration(home: &Home, ports: Ports, Refresh(refresh_ms): Refresh) 
          log.console.level = warning\n",
         ports.management
     );
-    // All but the first as in what is shipped under `deploy`.
+    // The second as in what is shipped under `deploy`.
     let settings = format!("{{quorum_tick_interval, {refresh_ms}}}, {{dead_letter_worker_consumer_prefetch, 512}}");
-    let advanced = format!("[{{rabbit, [{settings}]}}, {{ra, [{{wal_max_size_bytes, 67108864}}]}}].\n");
+    let advanced = format!("[{{rabbit, [{settings}]}}].\n");
     fs::write(home.join("rabbitmq.conf"), configuration)?;
     fs::write(home.join("advanced.config"), advanced)?;
     fs::write(home.join("enabled_plugins"), "[rabbitmq_management].\n")?;
