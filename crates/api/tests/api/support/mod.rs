@@ -105,7 +105,8 @@ impl Api {
 
     /// The same API with another way to the queue.
     pub(crate) fn with_publisher(&self, publisher: impl Publisher + 'static) -> Router {
-        whimbrel_api::router(ApiState { publisher: Arc::new(publisher), ..self.state.clone() })
+        // With a memory of its own, as a process has: what gathers behind an event goes where that went.
+        whimbrel_api::router(ApiState { publisher: Arc::new(publisher), memory: Arc::default(), ..self.state.clone() })
     }
 
     pub(crate) async fn send(&self, call: Call) -> Answer {
