@@ -18,6 +18,18 @@ fn plain(id: &str, tenant: &str, event_type: &str) -> Value {
     json!({"content_type": "application/json", "message_id": id, "type": event_type, "headers": {"tenant": tenant}})
 }
 
+/// An order as `whimbrel.v1.Event`.
+fn protobuf(tenant: &str, key: &str, data: &str) -> bytes::Bytes {
+    let event = whimbrel_core::message::v1::Event {
+        tenant: tenant.into(),
+        r#type: "order.created".into(),
+        data: data.to_owned().into(),
+        idempotency_key: key.into(),
+        ..Default::default()
+    };
+    prost::Message::encode_to_vec(&event).into()
+}
+
 /// JSON with properties, CloudEvents and protobuf arrive; the first two twice, as one event each (rule 6).
 #[tokio::test(flavor = "multi_thread")]
 async fn three_content_types_are_delivered() -> Result<()> {
@@ -30,14 +42,7 @@ async fn three_content_types_are_delivered() -> Result<()> {
         publish(vhost, &plain("p1", "default", "order.created"), br#"{"plain": 1.0}"#).await?;
         publish(vhost, &json!({"content_type": "application/cloudevents+json"}), cloud).await?;
     }
-    let event = whimbrel_core::message::v1::Event {
-        tenant: "default".into(),
-        r#type: "order.created".into(),
-        data: r#"{"proto":  1}"#.into(),
-        idempotency_key: "b1".into(),
-        ..Default::default()
-    };
-    let body = prost::Message::encode_to_vec(&event);
+    let body = protobuf("default", "b1", r#"{"proto":  1}"#);
     publish(vhost, &json!({"content_type": "application/x-protobuf"}), &body).await?;
     let requests = receiver.wait_for(3, SOON).await?;
     let marker = system.api.publish("order.created", "{}").await?;
@@ -58,16 +63,7 @@ async fn a_pack_is_taken_event_by_event() -> Result<()> {
     let system = System::start(Kind::Distributed).await?;
     system.api.create_webhook(&receiver.url("/"), &["*"]).await?;
     let vhost = system.servers.vhost();
-    let event = |tenant: &str, key: &str| {
-        let event = whimbrel_core::message::v1::Event {
-            tenant: tenant.into(),
-            r#type: "order.created".into(),
-            data: format!(r#"{{"key":"{key}"}}"#).into(),
-            idempotency_key: key.into(),
-            ..Default::default()
-        };
-        bytes::Bytes::from(prost::Message::encode_to_vec(&event))
-    };
+    let event = |tenant, key| protobuf(tenant, key, &format!(r#"{{"key":"{key}"}}"#));
     let at_fault = event("nobody", "2");
     let pack =
         encode_events(vec![event("default", "1"), at_fault.clone(), event("default", "3"), event("default", "1")]);

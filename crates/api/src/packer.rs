@@ -14,11 +14,9 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 use whimbrel_core::id::PackId;
 use whimbrel_core::message::{PACK_BYTES_MAX, PACK_EVENTS_MAX, PROTOBUF, PROTOBUF_EVENTS, encode_events, v1};
+use whimbrel_core::pace;
 use whimbrel_core::port::{Clock, Message, Publisher, QueueError, Route};
 
-/// Between the beginnings of two packs, for each event of the first and within what the engine asks for: hundreds of
-/// events a second hardly wait, and thousands share what each message costs.
-const REST: Duration = Duration::from_millis(1);
 /// The `type` of a message with several events.
 const PACK_KIND: &str = "whimbrel.events";
 
@@ -113,8 +111,7 @@ impl Packer {
     async fn send(self, publisher: Arc<dyn Publisher>, clock: Arc<dyn Clock>, rest_max: Duration, first: Pack) {
         let mut next = Some(first);
         while let Some(pack) = next {
-            let begun = Instant::now();
-            let rest = u32::try_from(pack.events.len()).map_or(rest_max, |events| REST.saturating_mul(events));
+            let next_at = Instant::now() + pace::rest(pack.events.len(), rest_max);
             let (message, callers) = pack.seal(&*clock);
             // A panic must not keep this pack's turn for ever. Its callers panic, for nobody answers them.
             let published = AssertUnwindSafe(publisher.publish(vec![message])).catch_unwind().await;
@@ -124,7 +121,7 @@ impl Packer {
                     let _ = caller.send(published.clone());
                 }
             }
-            sleep_until(begun + rest.min(rest_max)).await;
+            sleep_until(next_at).await;
             next = self.next();
         }
     }

@@ -4,6 +4,15 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
+/// What each message of a batch adds to the rest after it.
+const REST: Duration = Duration::from_millis(1);
+
+/// How long a batch of so many messages may rest, at most `rest_max`: hundreds a second hardly wait, thousands share
+/// what each batch costs.
+pub fn rest(messages: usize, rest_max: Duration) -> Duration {
+    u32::try_from(messages).map_or(rest_max, |messages| REST.saturating_mul(messages).min(rest_max))
+}
+
 /// A loop's pace. The first batch after a quiet time starts at once; under load batches begin at least a gap apart.
 ///
 /// Without it a loop on a busy machine is woken for every single message, and each of those wakes costs a transaction,
@@ -31,10 +40,10 @@ impl Pace {
         batch
     }
 
-    /// The rest after the batch that has just begun, where that is less than the gap: a small batch says that there is
-    /// little to share.
-    pub fn ease(&mut self, rest: Duration) {
-        self.next = self.next.min(Some(Instant::now() + rest));
+    /// The batch that has just begun has so many messages: after a small one there is little to share, and the gap is
+    /// only its [`rest`].
+    pub fn ease(&mut self, messages: usize) {
+        self.next = self.next.min(Some(Instant::now() + rest(messages, self.gap)));
     }
 }
 
@@ -79,10 +88,10 @@ mod tests {
     async fn an_eased_batch_is_followed_earlier_and_never_later() {
         let mut pace = Pace::new(GAP);
         let begun = Instant::now();
-        for (rest, expected) in [(1, 0), (20, 1), (0, 6), (5, 6)] {
+        for (messages, expected) in [(1, 0), (20, 1), (0, 6), (5, 6)] {
             pace.keep(std::future::ready(())).await;
             assert_eq!(begun.elapsed(), Duration::from_millis(expected));
-            pace.ease(Duration::from_millis(rest));
+            pace.ease(messages);
         }
     }
 }

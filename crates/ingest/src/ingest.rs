@@ -33,10 +33,8 @@ const BATCH_MAX: usize = 256;
 const PREFETCH: u16 = 512;
 /// Deliveries written in one transaction, unless a single event has more (rule 21).
 const DELIVERIES_MAX: usize = 4096;
-/// Between two batches, at least; after a small one, [`REST`] for each of its events. So a few hundred events a second
-/// hardly wait at all, and thousands share transactions and messages.
+/// Between two batches, at least; less after a small one.
 const GAP: Duration = Duration::from_millis(8);
-const REST: Duration = Duration::from_millis(1);
 const BACKOFF_MAX: Duration = Duration::from_secs(2);
 
 /// What ingest works with.
@@ -101,7 +99,7 @@ pub async fn run(ingest: Ingest, stop: CancellationToken) -> Result<(), QueueErr
         let handled = match received {
             Ok(received) => {
                 let batches = unpack(received, BATCH_MAX);
-                pace.ease(rest(batches.iter().map(Vec::len).sum()));
+                pace.ease(batches.iter().map(Vec::len).sum());
                 ingest.batches(&*publisher, &*acker, &mut memory, batches, &stop).await
             }
             Err(error) => Err(error),
@@ -325,11 +323,6 @@ impl Ingest {
         }
         [(Lane::Live, live), (Lane::Bulk, bulk)]
     }
-}
-
-/// After a batch with so many events.
-fn rest(events: usize) -> Duration {
-    u32::try_from(events).map_or(GAP, |events| REST.saturating_mul(events).min(GAP))
 }
 
 /// Waits before the next try; `None` when stopping.

@@ -3,13 +3,13 @@
 
 use bytes::Bytes;
 use whimbrel_core::event::TraceContext;
-use whimbrel_core::intake::{CLOUD_EVENTS_JSON, CloudEvent, IdempotencyKey, IncomingEvent, event_type, trace_context};
-use whimbrel_core::message::{PROTOBUF, decode, trace_from_wire, v1};
+use whimbrel_core::intake::{CloudEvent, IdempotencyKey, IncomingEvent, event_type, trace_context};
+use whimbrel_core::message::{decode, trace_from_wire, v1};
 use whimbrel_core::port::Received;
 use whimbrel_core::problem::Rejection;
 use whimbrel_core::{EndpointId, EventId, TenantId, Timestamp};
 
-use crate::unpack::{Content, essence, events};
+use crate::unpack::{Format, essence, events};
 
 /// An event that could be read.
 #[derive(Debug)]
@@ -28,26 +28,24 @@ pub(crate) struct Incoming {
 
 /// Reads a message; a rejection says why it cannot be accepted.
 pub(crate) fn read(message: &Received) -> Result<Incoming, Rejection> {
-    match essence(&message.content_type).as_str() {
-        PROTOBUF => match Content::of(&message.content_type) {
-            Content::Event => protobuf(message.payload.clone()),
-            // Unpacked before, if that was possible.
-            Content::Events => Err(events(message).err().unwrap_or_else(|| {
-                Rejection::new("malformed", "", "a pack of events stands where one event is expected")
-            })),
-            Content::Unknown => Err(Rejection::new(
-                "bad_content_type",
-                "",
-                format!("`{}` is neither whimbrel.v1.Event nor whimbrel.v1.Events", message.content_type),
-            )),
-        },
-        CLOUD_EVENTS_JSON => cloud_event(message),
-        "application/json" => plain(message),
-        other => Err(Rejection::new(
+    match Format::of(&message.content_type) {
+        Format::Json => plain(message),
+        Format::CloudEvent => cloud_event(message),
+        Format::Event => protobuf(message.payload.clone()),
+        // Unpacked before, if that was possible.
+        Format::Events => events(message.payload.clone())
+            .and_then(|_| Err(Rejection::new("malformed", "", "a pack of events stands where one event is expected"))),
+        Format::OtherProtobuf => Err(Rejection::new(
+            "bad_content_type",
+            "",
+            format!("`{}` is neither whimbrel.v1.Event nor whimbrel.v1.Events", message.content_type),
+        )),
+        Format::Other => Err(Rejection::new(
             "bad_content_type",
             "",
             format!(
-                "the content type `{other}` is not application/json, application/cloudevents+json or application/x-protobuf"
+                "the content type `{}` is not application/json, application/cloudevents+json or application/x-protobuf",
+                essence(&message.content_type).to_ascii_lowercase()
             ),
         )),
     }

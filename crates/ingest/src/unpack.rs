@@ -1,42 +1,59 @@
 //! Messages → events: a pack of events becomes as many messages, each as if it had come alone.
 
 use bytes::Bytes;
+use whimbrel_core::intake::CLOUD_EVENTS_JSON;
 use whimbrel_core::message::{PACK_EVENTS_MAX, PROTOBUF, decode, v1};
 use whimbrel_core::port::Received;
 use whimbrel_core::problem::Rejection;
 
-/// The media type's parameter that names the protobuf message, and what it says for a pack.
+/// The media type's parameter that names the protobuf message, and what it says.
 const PROTO: &str = "proto";
-const EVENTS: &str = "whimbrel.v1.Events";
 const EVENT: &str = "whimbrel.v1.Event";
+const EVENTS: &str = "whimbrel.v1.Events";
 
-/// What stands in a protobuf message on the queue of events.
+/// What a content type says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Content {
-    /// One event.
+pub(crate) enum Format {
+    /// The data alone; the rest stands in properties and headers.
+    Json,
+    /// A CloudEvent in structured mode.
+    CloudEvent,
+    /// One event in protobuf.
     Event,
     /// Several.
     Events,
-    /// Something else.
-    Unknown,
+    /// Something else in protobuf.
+    OtherProtobuf,
+    /// Anything else.
+    Other,
 }
 
-impl Content {
-    /// By the parameter `proto` of a content type `application/x-protobuf`; without it, one event.
+impl Format {
+    /// By the media type, and for protobuf by the parameter `proto`; without it, one event.
     pub(crate) fn of(content_type: &str) -> Self {
+        let is = |known: &str| essence(content_type).eq_ignore_ascii_case(known);
+        if is("application/json") {
+            return Self::Json;
+        }
+        if is(CLOUD_EVENTS_JSON) {
+            return Self::CloudEvent;
+        }
+        if !is(PROTOBUF) {
+            return Self::Other;
+        }
         let parameters = content_type.split(';').skip(1).filter_map(|parameter| parameter.split_once('='));
         let mut named = parameters.filter(|(name, _)| name.trim().eq_ignore_ascii_case(PROTO));
         match named.next().map(|(_, value)| value.trim().trim_matches('"')) {
             None | Some(EVENT) => Self::Event,
             Some(EVENTS) => Self::Events,
-            Some(_) => Self::Unknown,
+            Some(_) => Self::OtherProtobuf,
         }
     }
 }
 
-/// The media type alone, in lower case.
-pub(crate) fn essence(content_type: &str) -> String {
-    content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+/// The media type without its parameters.
+pub(crate) fn essence(content_type: &str) -> &str {
+    content_type.split(';').next().unwrap_or_default().trim()
 }
 
 /// Messages in groups of about `events_max` events, a pack's events each by itself. A group ends with a whole message,
@@ -45,13 +62,14 @@ pub(crate) fn unpack(messages: Vec<Received>, events_max: usize) -> Vec<Vec<Rece
     let mut groups = Vec::new();
     let mut group = Vec::new();
     for message in messages {
-        match events(&message) {
-            Ok(events) => group.extend(events.into_iter().map(|payload| Received {
+        let pack = (Format::of(&message.content_type) == Format::Events).then(|| events(message.payload.clone()));
+        match pack {
+            Some(Ok(events)) => group.extend(events.into_iter().map(|payload| Received {
                 payload,
                 content_type: PROTOBUF.to_owned(),
                 ..message.clone()
             })),
-            Err(_) => group.push(message),
+            Some(Err(_)) | None => group.push(message),
         }
         if group.len() >= events_max {
             groups.push(std::mem::take(&mut group));
@@ -66,13 +84,10 @@ pub(crate) fn unpack(messages: Vec<Received>, events_max: usize) -> Vec<Vec<Rece
 /// The events of a pack, as slices of it.
 ///
 /// # Errors
-/// When the message is no pack, or none that can be taken.
-pub(crate) fn events(message: &Received) -> Result<Vec<Bytes>, Rejection> {
+/// When it is none that can be taken.
+pub(crate) fn events(pack: Bytes) -> Result<Vec<Bytes>, Rejection> {
     let malformed = |sentence: String| Rejection::new("malformed", "", sentence);
-    if essence(&message.content_type) != PROTOBUF || Content::of(&message.content_type) != Content::Events {
-        return Err(malformed(format!("the content type `{}` is no pack of events", message.content_type)));
-    }
-    let pack: v1::Events = decode("Events", message.payload.clone()).map_err(|error| malformed(error.to_string()))?;
+    let pack: v1::Events = decode("Events", pack).map_err(|error| malformed(error.to_string()))?;
     match pack.events.len() {
         1..=PACK_EVENTS_MAX => Ok(pack.events),
         other => Err(malformed(format!("a pack has 1 to {PACK_EVENTS_MAX} events, this one has {other}"))),
@@ -137,7 +152,7 @@ mod tests {
         for (content_type, payload, sentence) in bad {
             let groups = unpack(vec![message(1, content_type, payload.clone())], 256);
             assert_eq!((groups.len(), groups[0].len(), &groups[0][0].payload), (1, 1, &payload));
-            let rejection = events(&groups[0][0]).expect_err("no pack");
+            let rejection = events(groups[0][0].payload.clone()).expect_err("no pack");
             assert!(rejection.message.contains(sentence), "{}", rejection.message);
         }
     }
@@ -145,14 +160,14 @@ mod tests {
     #[test]
     fn the_parameter_says_what_it_is() {
         for (content_type, expected) in [
-            ("application/x-protobuf", Content::Event),
-            ("application/x-protobuf; charset=binary", Content::Event),
-            ("application/x-protobuf; proto=whimbrel.v1.Event", Content::Event),
-            (PROTOBUF_EVENTS, Content::Events),
-            ("Application/X-Protobuf;Proto=\"whimbrel.v1.Events\"", Content::Events),
-            ("application/x-protobuf; proto=whimbrel.v1.Jobs", Content::Unknown),
+            ("application/x-protobuf", Format::Event),
+            ("application/x-protobuf; charset=binary", Format::Event),
+            ("application/x-protobuf; proto=whimbrel.v1.Event", Format::Event),
+            (PROTOBUF_EVENTS, Format::Events),
+            ("Application/X-Protobuf;Proto=\"whimbrel.v1.Events\"", Format::Events),
+            ("application/x-protobuf; proto=whimbrel.v1.Jobs", Format::OtherProtobuf),
         ] {
-            assert_eq!(Content::of(content_type), expected, "{content_type}");
+            assert_eq!(Format::of(content_type), expected, "{content_type}");
         }
     }
 }

@@ -37,6 +37,14 @@ async fn read_days(place: &Place) -> Result<BTreeSet<String>> {
     Ok(psql(place.database.url(), sql).await?.lines().map(str::to_owned).collect())
 }
 
+/// How many entries of deliveries were read: from indexes, and from tables.
+async fn read_entries(place: &Place) -> Result<Vec<u64>> {
+    counted(place).await?;
+    let sql = "SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE indexrelname LIKE 'deliveries\\_%'
+        UNION ALL SELECT sum(seq_tup_read) FROM pg_stat_user_tables WHERE relname LIKE 'deliveries\\_%'";
+    Ok(psql(place.database.url(), sql).await?.lines().map(str::parse).collect::<Result<_, _>>()?)
+}
+
 async fn day(place: &Place, at: Timestamp) -> Result<String> {
     psql(place.database.url(), &format!("SELECT to_char('{at}'::timestamptz AT TIME ZONE 'UTC', 'YYYYMMDD')")).await
 }
@@ -132,11 +140,7 @@ async fn rule_08_looking_for_forgotten_ones_passes_over_the_held() -> Result<()>
     let store = connect(&place.database).await?;
     ensure!(store.forgotten(10).await?.len() == 3);
     store.close().await;
-    counted(&place).await?;
-    let sql = "SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE indexrelname LIKE 'deliveries\\_%'
-        UNION ALL SELECT sum(seq_tup_read) FROM pg_stat_user_tables WHERE relname LIKE 'deliveries\\_%'";
-    let read = psql(place.database.url(), sql).await?;
-    let read: Vec<u64> = read.lines().map(str::parse).collect::<Result<_, _>>()?;
+    let read = read_entries(&place).await?;
     ensure!((1..100).contains(&read.iter().sum::<u64>()), "{read:?} of 3,000 entries were read");
     Ok(())
 }
@@ -164,11 +168,7 @@ async fn rule_08_steps_planned_on_empty_days_stay_cheap_on_full_ones() -> Result
     ensure!(release().await?.taken.len() == 3);
     ensure!(store.take_waiting(at + DAY, 10).await?.is_empty());
     store.close().await;
-    counted(&place).await?;
-    let sql = "SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE indexrelname LIKE 'deliveries\\_%'
-        UNION ALL SELECT sum(seq_tup_read) FROM pg_stat_user_tables WHERE relname LIKE 'deliveries\\_%'";
-    let read = psql(place.database.url(), sql).await?;
-    let read: Vec<u64> = read.lines().map(str::parse).collect::<Result<_, _>>()?;
+    let read = read_entries(&place).await?;
     ensure!((1..100).contains(&read.iter().sum::<u64>()), "{read:?} of 3,003 entries were read");
     Ok(())
 }
