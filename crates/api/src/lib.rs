@@ -30,6 +30,7 @@ mod webhooks;
 pub use key::{generate as generate_key, hash as key_hash};
 pub use openapi::openapi;
 pub use ops::{OpsState, ops_router};
+pub use outlet::Outlet;
 pub use parking::{ParkedDetail, ParkedView};
 pub use problem::{FieldError, PROBLEM_JSON, Problem, ProblemBody};
 pub use router::router;

@@ -1,14 +1,15 @@
 //! What the API puts on the queue: events for ingest, and notices of changed endpoints.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use prost::Message as _;
 use whimbrel_core::endpoint::Endpoint;
 use whimbrel_core::id::PackId;
 use whimbrel_core::message::{PROTOBUF, id_bytes, v1};
-use whimbrel_core::port::{Message, Route};
+use whimbrel_core::port::{Clock, Message, Publisher, QueueError, Route};
 
-use crate::packer::Packer;
+use crate::packer::{Packer, message};
 use crate::problem::{Answer, Problem};
 use crate::state::ApiState;
 
@@ -17,19 +18,40 @@ const ENDPOINT_CHANGED: &str = "endpoint.changed";
 /// A notice is best effort: no request waits longer than this for one.
 const NOTICE_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// The way to the queue. Clones share it.
+#[derive(Clone)]
+pub struct Outlet {
+    publisher: Arc<dyn Publisher>,
+    clock: Arc<dyn Clock>,
+    packer: Option<Arc<Packer>>,
+}
+
+impl Outlet {
+    /// Over this publisher. With `event_packs` events share messages, which begin so long apart at most when they have to
+    /// wait for each other; without, each is one of its own.
+    pub fn new(publisher: Arc<dyn Publisher>, clock: Arc<dyn Clock>, event_packs: Option<Duration>) -> Self {
+        let packer = event_packs.map(|rest_max| Arc::new(Packer::new(publisher.clone(), clock.clone(), rest_max)));
+        Self { publisher, clock, packer }
+    }
+
+    /// Returns when all are durable.
+    async fn publish(&self, events: Vec<v1::Event>) -> Result<(), QueueError> {
+        let events = events.into_iter().map(|event| (event.encode_to_vec().into(), event.r#type));
+        if let Some(packer) = &self.packer {
+            return packer.publish(events.collect()).await;
+        }
+        let messages = events.map(|(event, kind)| message(&*self.clock, kind, vec![event]));
+        self.publisher.publish(messages.collect()).await
+    }
+}
+
 /// Publishes events and returns when they are durable. While the broker blocks publishers, nothing is
 /// tried (rule 16).
 pub(crate) async fn publish_events(state: &ApiState, events: Vec<v1::Event>) -> Answer<()> {
-    if *state.publisher.blocked().borrow() {
+    if *state.outlet.publisher.blocked().borrow() {
         return Err(Problem::unavailable(5, "the broker takes no messages for the moment; try again"));
     }
-    let publishing = async {
-        match state.settings.event_packs {
-            Some(rest_max) => state.memory.packer.publish(&state.publisher, &state.clock, rest_max, events).await,
-            None => Packer::publish_singly(&state.publisher, &state.clock, events).await,
-        }
-    };
-    match tokio::time::timeout(state.settings.publish_timeout, publishing).await {
+    match tokio::time::timeout(state.settings.publish_timeout, state.outlet.publish(events)).await {
         Ok(published) => Ok(published?),
         Err(_) => {
             Err(Problem::unavailable(1, "the queue did not confirm in time; try again, with the same Idempotency-Key"))
@@ -53,7 +75,7 @@ pub(crate) async fn announce(state: &ApiState, endpoint: &Endpoint) {
         content_type: PROTOBUF.to_owned(),
         payload: notice.encode_to_vec().into(),
     };
-    match tokio::time::timeout(NOTICE_TIMEOUT, state.publisher.publish(vec![message])).await {
+    match tokio::time::timeout(NOTICE_TIMEOUT, state.outlet.publisher.publish(vec![message])).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::warn!(endpoint = %endpoint.id, %error, "a change could not be announced"),
         Err(_) => tracing::warn!(endpoint = %endpoint.id, "a change could not be announced in time"),

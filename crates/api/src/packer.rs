@@ -9,21 +9,23 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::FutureExt as _;
-use prost::Message as _;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 use whimbrel_core::id::PackId;
-use whimbrel_core::message::{PACK_BYTES_MAX, PACK_EVENTS_MAX, PROTOBUF, PROTOBUF_EVENTS, encode_events, v1};
+use whimbrel_core::message::{PACK_BYTES_MAX, PACK_EVENTS_MAX, PROTOBUF, PROTOBUF_EVENTS, encode_events};
 use whimbrel_core::pace;
 use whimbrel_core::port::{Clock, Message, Publisher, QueueError, Route};
 
 /// The `type` of a message with several events.
 const PACK_KIND: &str = "whimbrel.events";
 
-/// Where events are gathered. Clones share it.
-#[derive(Clone, Default)]
+/// Where events are gathered.
 pub(crate) struct Packer {
-    waiting: Arc<Mutex<Waiting>>,
+    publisher: Arc<dyn Publisher>,
+    clock: Arc<dyn Clock>,
+    /// See [`pace::rest`].
+    rest_max: Duration,
+    waiting: Mutex<Waiting>,
 }
 
 #[derive(Default)]
@@ -44,37 +46,20 @@ struct Pack {
 }
 
 impl Packer {
-    /// Publishes events, each as a message of its own, for readers that know no packs.
-    pub(crate) async fn publish_singly(
-        publisher: &Arc<dyn Publisher>,
-        clock: &Arc<dyn Clock>,
-        events: Vec<v1::Event>,
-    ) -> Result<(), QueueError> {
-        let message = |event: v1::Event| {
-            let mut pack = Pack::default();
-            pack.push(event.encode_to_vec().into(), event.r#type);
-            pack.seal(&**clock).0
-        };
-        publisher.publish(events.into_iter().map(message).collect()).await
+    pub(crate) fn new(publisher: Arc<dyn Publisher>, clock: Arc<dyn Clock>, rest_max: Duration) -> Self {
+        Self { publisher, clock, rest_max, waiting: Mutex::default() }
     }
 
-    /// Publishes events; returns when each is durable. On an error any part of them may have been published. A caller
-    /// that gives up takes nothing back.
+    /// Publishes encoded events, each with its type; returns when all are durable. On an error any part of them may have
+    /// been published. A caller that gives up takes nothing back.
     ///
     /// # Panics
     /// When publishing did.
-    pub(crate) async fn publish(
-        &self,
-        publisher: &Arc<dyn Publisher>,
-        clock: &Arc<dyn Clock>,
-        rest_max: Duration,
-        events: Vec<v1::Event>,
-    ) -> Result<(), QueueError> {
-        let events = events.into_iter().map(|event| (Bytes::from(event.encode_to_vec()), event.r#type)).collect();
+    pub(crate) async fn publish(self: &Arc<Self>, events: Vec<(Bytes, String)>) -> Result<(), QueueError> {
         let (packs, answers) = self.add(events);
         for pack in packs {
             // A task of its own: others wait for it, too.
-            tokio::spawn(self.clone().send(publisher.clone(), clock.clone(), rest_max, pack));
+            tokio::spawn(self.clone().send(pack));
         }
         for answer in answers {
             answer.await.expect("a bug in publishing is the request's, as if it had published alone")?;
@@ -108,13 +93,14 @@ impl Packer {
     }
 
     /// Publishes a pack, and then what has gathered meanwhile, if this was the last one under way.
-    async fn send(self, publisher: Arc<dyn Publisher>, clock: Arc<dyn Clock>, rest_max: Duration, first: Pack) {
+    async fn send(self: Arc<Self>, first: Pack) {
         let mut next = Some(first);
         while let Some(pack) = next {
-            let next_at = Instant::now() + pace::rest(pack.events.len(), rest_max);
-            let (message, callers) = pack.seal(&*clock);
+            let next_at = Instant::now() + pace::rest(pack.events.len(), self.rest_max);
+            let Pack { kind, events, callers, .. } = pack;
+            let message = message(&*self.clock, kind, events);
             // A panic must not keep this pack's turn for ever. Its callers panic, for nobody answers them.
-            let published = AssertUnwindSafe(publisher.publish(vec![message])).catch_unwind().await;
+            let published = AssertUnwindSafe(self.publisher.publish(vec![message])).catch_unwind().await;
             if let Ok(published) = published {
                 for caller in callers {
                     // Nobody there: the caller gave up.
@@ -155,24 +141,25 @@ impl Pack {
         self.events.push(event);
         self.kind = kind;
     }
+}
 
-    /// One event goes as it is, under its own type.
-    fn seal(mut self, clock: &dyn Clock) -> (Message, Vec<oneshot::Sender<Result<(), QueueError>>>) {
-        let id = PackId::generate(clock.now(), clock.random10());
-        let (kind, content_type, payload) = match self.events.len() {
-            1 => (self.kind, PROTOBUF, self.events.swap_remove(0)),
-            _ => (PACK_KIND.to_owned(), PROTOBUF_EVENTS, encode_events(self.events)),
-        };
-        (Message { route: Route::Events(kind), id, content_type: content_type.to_owned(), payload }, self.callers)
-    }
+/// Encoded events as a message. One goes as it is, under its own type, which is `kind`.
+pub(crate) fn message(clock: &dyn Clock, kind: String, mut events: Vec<Bytes>) -> Message {
+    let id = PackId::generate(clock.now(), clock.random10());
+    let (kind, content_type, payload) = match events.len() {
+        1 => (kind, PROTOBUF, events.swap_remove(0)),
+        _ => (PACK_KIND.to_owned(), PROTOBUF_EVENTS, encode_events(events)),
+    };
+    Message { route: Route::Events(kind), id, content_type: content_type.to_owned(), payload }
 }
 
 #[cfg(test)]
 mod tests {
     use async_trait::async_trait;
+    use prost::Message as _;
     use tokio::sync::{Semaphore, watch};
     use tokio::task::JoinHandle;
-    use whimbrel_core::message::decode;
+    use whimbrel_core::message::{decode, v1};
     use whimbrel_core::port::SystemClock;
 
     use super::*;
@@ -210,23 +197,26 @@ mod tests {
         events.into_iter().map(|event| decode::<v1::Event>("Event", event).expect("an event").r#type).collect()
     }
 
+    fn event(kind: &str) -> (Bytes, String) {
+        let event = v1::Event { r#type: kind.to_owned(), ..v1::Event::default() };
+        (event.encode_to_vec().into(), event.r#type)
+    }
+
     struct World {
-        packer: Packer,
+        packer: Arc<Packer>,
         broker: Arc<Broker>,
     }
 
     impl World {
         fn new() -> Self {
-            let broker = Broker { sent: Mutex::default(), confirms: Semaphore::new(0) };
-            Self { packer: Packer::default(), broker: Arc::new(broker) }
+            let broker = Arc::new(Broker { sent: Mutex::default(), confirms: Semaphore::new(0) });
+            Self { packer: Arc::new(Packer::new(broker.clone(), Arc::new(SystemClock), REST_MAX)), broker }
         }
 
         /// A request that publishes events of these types; returns when it waits.
         async fn request(&self, types: &[&str]) -> JoinHandle<Result<(), QueueError>> {
-            let events = types.iter().map(|kind| v1::Event { r#type: (*kind).to_owned(), ..v1::Event::default() });
-            let (packer, events) = (self.packer.clone(), events.collect());
-            let (publisher, clock): (Arc<dyn Publisher>, Arc<dyn Clock>) = (self.broker.clone(), Arc::new(SystemClock));
-            let request = tokio::spawn(async move { packer.publish(&publisher, &clock, REST_MAX, events).await });
+            let (packer, events) = (self.packer.clone(), types.iter().map(|kind| event(kind)).collect());
+            let request = tokio::spawn(async move { packer.publish(events).await });
             settle().await;
             request
         }
@@ -288,11 +278,8 @@ mod tests {
         world.broker.confirms.add_permits(1_000);
         let begun = Instant::now();
         for number in 0..300 {
-            let (packer, publisher) = (world.packer.clone(), world.broker.clone() as Arc<dyn Publisher>);
-            let event = v1::Event { r#type: "a".into(), ..v1::Event::default() };
-            tokio::spawn(async move {
-                packer.publish(&publisher, &(Arc::new(SystemClock) as Arc<dyn Clock>), REST_MAX, vec![event]).await
-            });
+            let packer = world.packer.clone();
+            tokio::spawn(async move { packer.publish(vec![event("a")]).await });
             if number % 3 == 2 {
                 settle().await;
             }
@@ -323,7 +310,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn packs_are_bounded_in_bytes_and_one_large_event_goes_alone() {
-        let packer = Packer::default();
+        let packer = World::new().packer;
         let of = |bytes: usize| (Bytes::from(vec![0; bytes]), "k".to_owned());
         let sizes = |packs: &[Pack]| packs.iter().map(|pack| pack.events.len()).collect::<Vec<_>>();
         let (packs, answers) =

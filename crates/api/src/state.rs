@@ -7,14 +7,14 @@ use std::time::Duration;
 use ipnet::IpNet;
 use whimbrel_core::contract::ContractSet;
 use whimbrel_core::intake::IDEMPOTENCY_WINDOW;
-use whimbrel_core::port::{Clock, Parking, Publisher, Store};
+use whimbrel_core::port::{Clock, Parking, Store};
 
 use crate::events::Schemas;
 use crate::key;
 use crate::known::Known;
 use crate::last_use::LastUses;
 use crate::limit::Rates;
-use crate::packer::Packer;
+use crate::outlet::Outlet;
 
 /// What every handler shares.
 #[derive(Clone)]
@@ -22,7 +22,7 @@ pub struct ApiState {
     /// Where everything is kept.
     pub store: Arc<dyn Store>,
     /// Where events and notices go.
-    pub publisher: Arc<dyn Publisher>,
+    pub outlet: Outlet,
     /// What could not be processed.
     pub parking: Arc<dyn Parking>,
     /// The contracts that tenants can have.
@@ -46,8 +46,6 @@ pub struct Memory {
     pub(crate) last_uses: LastUses,
     /// The tenants' event schemas, compiled.
     pub(crate) schemas: Schemas,
-    /// Events on their way to the queue.
-    pub(crate) packer: Packer,
 }
 
 /// The deployment's choices.
@@ -72,9 +70,6 @@ pub struct Settings {
     pub batch_bytes_max: usize,
     /// How long a body may take to arrive.
     pub body_timeout: Duration,
-    /// Packs of events begin so long apart at most when they have to wait for each other; `None` where events share no
-    /// messages.
-    pub event_packs: Option<Duration>,
     /// How long a publish may take before the caller is asked to try again.
     pub publish_timeout: Duration,
 }
@@ -92,7 +87,6 @@ impl Settings {
             event_bytes_max: 1024 * 1024,
             batch_bytes_max: 8 * 1024 * 1024,
             body_timeout: Duration::from_secs(30),
-            event_packs: Some(Duration::ZERO),
             publish_timeout: Duration::from_secs(10),
         }
     }

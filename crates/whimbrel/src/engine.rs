@@ -169,12 +169,11 @@ pub(crate) fn api_state(
         allow_http: config.egress.allow_http,
         allow_networks: config.egress.allow_networks.clone(),
         retention: config.retention,
-        event_packs,
         ..whimbrel_api::Settings::new(key)
     };
     whimbrel_api::ApiState {
         store: engine.store.clone(),
-        publisher: engine.queue.publisher(),
+        outlet: whimbrel_api::Outlet::new(engine.queue.publisher(), clock.clone(), event_packs),
         parking: engine.parking.clone(),
         contracts: contracts.clone(),
         clock: clock.clone(),

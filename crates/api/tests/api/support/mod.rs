@@ -13,7 +13,7 @@ use std::time::Duration;
 use axum::Router;
 use bytes::Bytes;
 use serde_json::{Value, json};
-use whimbrel_api::{ApiState, OpsState, Settings};
+use whimbrel_api::{ApiState, OpsState, Outlet, Settings};
 use whimbrel_core::contract::ContractSet;
 use whimbrel_core::delivery::{Delivery, DeliveryState};
 use whimbrel_core::endpoint::EndpointStatus;
@@ -33,6 +33,8 @@ pub(crate) use call::{Answer, Call};
 pub(crate) use routes::{Route, every_route, routes};
 use stream::{Notices, Stream};
 
+/// Events share messages, and none rests.
+const PACKS: Option<Duration> = Some(Duration::ZERO);
 /// The admin key.
 pub(crate) const ADMIN: &str = "whk_admin";
 /// When every test begins: 2026-01-15T12:00:00Z.
@@ -90,7 +92,7 @@ impl Api {
         change(&mut settings);
         let state = ApiState {
             store: store.clone(),
-            publisher: queue.publisher(),
+            outlet: Outlet::new(queue.publisher(), clock.clone(), PACKS),
             parking,
             contracts: Arc::new(ContractSet::built_in()),
             clock: clock.clone(),
@@ -105,8 +107,8 @@ impl Api {
 
     /// The same API with another way to the queue.
     pub(crate) fn with_publisher(&self, publisher: impl Publisher + 'static) -> Router {
-        // With a memory of its own, as a process has: what gathers behind an event goes where that went.
-        whimbrel_api::router(ApiState { publisher: Arc::new(publisher), memory: Arc::default(), ..self.state.clone() })
+        let outlet = Outlet::new(Arc::new(publisher), self.clock.clone(), PACKS);
+        whimbrel_api::router(ApiState { outlet, ..self.state.clone() })
     }
 
     pub(crate) async fn send(&self, call: Call) -> Answer {
