@@ -226,11 +226,8 @@ impl Shared {
             for Ready { job, known } in ready {
                 // What has not started when the process stops is handed back.
                 let place = self.stop.run_until_cancelled(self.leave(lane, &in_hand)).await;
-                let handled = self.clone().handle(lane, job, known);
-                self.tasks.spawn(async move {
-                    handled.await;
-                    drop(place);
-                });
+                // Without a block around it, which would hold the whole of it a second time.
+                self.tasks.spawn(self.clone().handle(lane, job, known, place));
             }
         }
     }

@@ -56,6 +56,11 @@ impl Client {
                 Err(Unsent::Lost(error)) => return Err(Failure::exchange(&error)),
             }
         }
+        // On the heap: it is rare, and large enough to double what every POST takes.
+        Box::pin(self.post_on_new(to, request)).await
+    }
+
+    async fn post_on_new(&self, to: &Destination, request: Outgoing) -> Result<Answer<'_>, Failure> {
         let mut connection = Connection::open(self.connector.connect(to).await?).await?;
         match connection.send(request).await {
             Ok(response) => Ok(Answer::new(connection, response, to.server.clone(), &self.pool)),

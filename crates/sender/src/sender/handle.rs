@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::OwnedSemaphorePermit;
 use whimbrel_core::message::Job;
 use whimbrel_core::outcome::{Attempted, ErrorKind, Fate, Outcome, Reply};
 use whimbrel_core::port::{Clock, Lane, Route};
@@ -22,8 +23,14 @@ use crate::span::AttemptSpan;
 const SPREAD_MAX: f64 = 0.1;
 
 impl Shared {
-    /// One job, to its end.
-    pub(super) async fn handle(self: Arc<Self>, lane: Lane, job: Job, known: Known) {
+    /// One job, to its end. Until then it keeps its place among those in hand.
+    pub(super) async fn handle(
+        self: Arc<Self>,
+        lane: Lane,
+        job: Job,
+        known: Known,
+        _in_hand: Option<OwnedSemaphorePermit>,
+    ) {
         let now = self.sender.clock.now();
         measure::waited(lane, &job, now);
         if is_first_live(lane, &job) {
