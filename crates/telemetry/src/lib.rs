@@ -3,6 +3,7 @@
 mod context;
 mod document;
 mod duty;
+mod lines;
 mod logs;
 mod metric;
 mod metrics;
@@ -51,12 +52,19 @@ pub fn init(service: &Service, format: LogFormat, level: &str) -> Result<Telemet
 
 impl Telemetry {
     /// Sends the spans that are buffered. Blocks for up to the exporter's timeout.
-    pub fn shutdown(self) {
-        if let Some(Err(error)) = self.duties.map(|duties| duties.shutdown()) {
+    pub fn shutdown(mut self) {
+        if let Some(Err(error)) = self.duties.take().map(|duties| duties.shutdown()) {
             tracing::warn!(%error, "the last spans of duties could not be exported");
         }
         if let Some(pipeline) = pipeline::get().filter(|_| self.exports) {
             pipeline.shutdown();
         }
+    }
+}
+
+impl Drop for Telemetry {
+    /// Writes the last lines of the log.
+    fn drop(&mut self) {
+        logs::flush();
     }
 }

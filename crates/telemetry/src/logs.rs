@@ -1,6 +1,6 @@
 //! The log on standard error.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Stderr};
 use std::sync::OnceLock;
 
 use opentelemetry_sdk::trace::SdkTracerProvider;
@@ -9,6 +9,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
 
 use crate::duty;
+use crate::lines::Lines;
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -29,6 +30,9 @@ pub enum TelemetryError {
     /// The exporter's settings.
     #[error("the trace exporter cannot be built from the OTEL_ variables: {0}")]
     Exporter(String),
+    /// The log needs a thread.
+    #[error("no thread can be started for the log: {0}")]
+    Thread(std::io::Error),
     /// Twice in one process.
     #[error("telemetry is installed already")]
     Installed,
@@ -41,13 +45,25 @@ pub(crate) fn install(
     duties: Option<&SdkTracerProvider>,
 ) -> Result<(), TelemetryError> {
     let (filter, handle) = reload::Layer::new(filter(level)?);
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let output = Lines::to(std::io::stderr()).map_err(TelemetryError::Thread)?;
+    let lines = tracing_subscriber::fmt::layer().with_writer(output.clone());
     let lines: Box<dyn Layer<Registry> + Send + Sync> = match format {
         LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).with_filter(filter).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).with_filter(filter).boxed(),
     };
     Registry::default().with(lines).with(duties.map(duty::layer)).try_init().map_err(|_| TelemetryError::Installed)?;
+    OUTPUT.set(output).map_err(|_| TelemetryError::Installed)?;
     FILTER.set(handle).map_err(|_| TelemetryError::Installed)
+}
+
+/// Where lines go, once there is a log.
+static OUTPUT: OnceLock<Lines<Stderr>> = OnceLock::new();
+
+/// Writes what waits to be written.
+pub(crate) fn flush() {
+    if let Some(output) = OUTPUT.get() {
+        output.flush();
+    }
 }
 
 /// The filter in use, once there is one.
