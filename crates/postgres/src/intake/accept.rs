@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use sqlx::postgres::PgArguments;
+use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
 use sqlx::{PgConnection, PgPool, Postgres, Row as _};
 use time::OffsetDateTime;
@@ -16,38 +16,41 @@ use crate::fault::{Fault, is_repeat};
 use crate::open::PostgresStore;
 use crate::rows::{all, delivery, int, state_columns};
 
-/// Takes ten arrays, `$1` to `$10`; gives the ids of those that were inserted.
+/// Takes ten arrays, `$1` to `$10`.
 macro_rules! insert_events {
-    ($conflict:literal) => {
-        concat!(
-            "INSERT INTO events (id, tenant_id, event_type, occurred_at, body, data_start, data_end, traceparent,
-                                 tracestate, only_endpoint)
-             SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::bytea[], $6::int[],
-                                  $7::int[], $8::text[], $9::text[], $10::uuid[])",
-            $conflict,
-            " RETURNING id"
-        )
+    () => {
+        "INSERT INTO events (id, tenant_id, event_type, occurred_at, body, data_start, data_end, traceparent,
+                             tracestate, only_endpoint)
+         SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::bytea[], $6::int[],
+                              $7::int[], $8::text[], $9::text[], $10::uuid[])"
     };
 }
 
-/// Events with their deliveries, which twelve more arrays hold.
-macro_rules! accept {
-    ($conflict:literal) => {
-        concat!(
-            "WITH fresh AS (",
-            insert_events!($conflict),
-            "), made AS (
-                 INSERT INTO deliveries (id, event_id, endpoint_id, tenant_id, event_type, state, reason, state_at,
-                                         round, first_attempt, attempt, sweep_at)
-                 SELECT * FROM unnest($11::uuid[], $12::uuid[], $13::uuid[], $14::text[], $15::text[], $16::text[],
-                                      $17::text[], $18::timestamptz[], $19::int[], $20::int[], $21::int[],
-                                      $22::timestamptz[]) AS d (id, event_id)
-                 WHERE d.event_id IN (SELECT id FROM fresh)",
-            $conflict,
-            ") SELECT id FROM fresh"
-        )
+/// Takes twelve more.
+macro_rules! insert_deliveries {
+    () => {
+        "INSERT INTO deliveries (id, event_id, endpoint_id, tenant_id, event_type, state, reason, state_at,
+                                 round, first_attempt, attempt, sweep_at)
+         SELECT * FROM unnest($11::uuid[], $12::uuid[], $13::uuid[], $14::text[], $15::text[], $16::text[],
+                              $17::text[], $18::timestamptz[], $19::int[], $20::int[], $21::int[],
+                              $22::timestamptz[]) AS d (id, event_id)"
     };
 }
+
+/// Events with their deliveries; fails when one is there.
+const ACCEPT_NEW: &str = concat!("WITH made AS (", insert_deliveries!(), ") ", insert_events!());
+
+/// Gives the ids of those that were inserted.
+const INSERT_EVENTS: &str = concat!(insert_events!(), " ON CONFLICT (id) DO NOTHING RETURNING id");
+
+/// Events that are not there, with their deliveries. Gives the ids of those events.
+const ACCEPT: &str = concat!(
+    "WITH fresh AS (",
+    insert_events!(),
+    " ON CONFLICT (id) DO NOTHING RETURNING id), made AS (",
+    insert_deliveries!(),
+    " WHERE d.event_id IN (SELECT id FROM fresh) ON CONFLICT (id) DO NOTHING) SELECT id FROM fresh"
+);
 
 impl PostgresStore {
     /// One statement, which is its own transaction: one round trip between an event and its jobs.
@@ -66,12 +69,13 @@ impl PostgresStore {
     /// Events, and the deliveries of those that were not there, whose ids it gives.
     async fn insert_batch(&self, batch: &[Fanout]) -> Result<HashSet<Uuid>, Fault> {
         if self.new_events.is_given() {
-            match insert(&self.keyed, accept!(""), batch).await {
+            match accept(ACCEPT_NEW, batch).execute(&self.keyed).await.map_err(Fault::from) {
+                Ok(_) => return Ok(batch.iter().map(|fanout| fanout.event.id.uuid()).collect()),
                 Err(fault) if is_repeat(&fault) => self.new_events.betray(),
-                answer => return answer,
+                Err(fault) => return Err(fault),
             }
         }
-        insert(&self.keyed, accept!(" ON CONFLICT (id) DO NOTHING"), batch).await
+        ids(&accept(ACCEPT, batch).fetch_all(&self.keyed).await?)
     }
 }
 
@@ -85,17 +89,17 @@ pub(crate) async fn insert_events(
     connection: &mut PgConnection,
     batch: impl Iterator<Item = &Event>,
 ) -> Result<HashSet<Uuid>, Fault> {
-    let rows =
-        bind_events(sqlx::query(insert_events!(" ON CONFLICT (id) DO NOTHING")), batch).fetch_all(connection).await?;
+    ids(&bind_events(sqlx::query(INSERT_EVENTS), batch).fetch_all(connection).await?)
+}
+
+fn ids(rows: &[PgRow]) -> Result<HashSet<Uuid>, Fault> {
     rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
-async fn insert(pool: &PgPool, sql: &'static str, batch: &[Fanout]) -> Result<HashSet<Uuid>, Fault> {
-    let query = sqlx::query(sql);
-    let query = bind_events(query, batch.iter().map(|fanout| &fanout.event));
+fn accept<'q>(sql: &'static str, batch: &'q [Fanout]) -> Arrays<'q> {
+    let query = bind_events(sqlx::query(sql), batch.iter().map(|fanout| &fanout.event));
     let deliveries = batch.iter().flat_map(|fanout| fanout.deliveries.iter().map(move |delivery| (fanout, delivery)));
-    let rows = bind_deliveries(query, &deliveries.collect::<Vec<_>>()).fetch_all(pool).await?;
-    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+    bind_deliveries(query, &deliveries.collect::<Vec<_>>())
 }
 
 type Arrays<'q> = Query<'q, Postgres, PgArguments>;

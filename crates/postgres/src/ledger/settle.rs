@@ -3,7 +3,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use sqlx::{PgConnection, Row as _};
+use sqlx::postgres::PgArguments;
+use sqlx::query::Query;
+use sqlx::{PgConnection, Postgres, Row as _};
 use time::OffsetDateTime;
 use uuid::Uuid;
 use whimbrel_core::delivery::{Attempt, Delivery};
@@ -22,21 +24,16 @@ type Key = (DeliveryId, u32);
 impl PostgresStore {
     pub(super) async fn settle_batch(&self, outcomes: &[Outcome], decide: Decide<'_>) -> Result<Decision, Fault> {
         if self.new_attempts.is_given() {
-            match self.settle_with(INSERT_NEW_ATTEMPTS, outcomes, decide).await {
+            match self.settle_with(Insert::New, outcomes, decide).await {
                 Err(fault) if is_repeat(&fault) => self.new_attempts.betray(),
                 answer => return answer,
             }
         }
-        self.settle_with(INSERT_ATTEMPTS, outcomes, decide).await
+        self.settle_with(Insert::Missing, outcomes, decide).await
     }
 
     /// Nothing is decided before the attempts are in.
-    async fn settle_with(
-        &self,
-        insert: &'static str,
-        outcomes: &[Outcome],
-        decide: Decide<'_>,
-    ) -> Result<Decision, Fault> {
+    async fn settle_with(&self, insert: Insert, outcomes: &[Outcome], decide: Decide<'_>) -> Result<Decision, Fault> {
         let mut transaction = self.keyed.begin().await?;
         let deliveries = lock_deliveries(&mut transaction, outcomes).await?;
         let seen = record(&mut transaction, insert, outcomes, &deliveries).await?;
@@ -74,7 +71,7 @@ async fn lock_deliveries(
 /// locked, so no one else records an attempt of theirs meanwhile.
 async fn record(
     connection: &mut PgConnection,
-    insert: &'static str,
+    insert: Insert,
     outcomes: &[Outcome],
     deliveries: &HashMap<DeliveryId, Delivery>,
 ) -> Result<Vec<Seen>, Fault> {
@@ -86,8 +83,7 @@ async fn record(
             first.push(row);
         }
     }
-    let inserted = insert_rows(connection, insert, &first).await?;
-    let missed: Vec<&Attempt> = first.iter().filter(|row| !inserted.contains(&(row.delivery, row.number))).collect();
+    let missed = insert.rows(connection, &first).await?;
     let stored = executions(connection, &missed).await?;
     let mut taken: HashMap<Key, ExecutionId> = stored;
     let mut duplicates: Vec<Key> = Vec::new();
@@ -115,37 +111,56 @@ async fn record(
     Ok(seen)
 }
 
+/// How attempts are inserted.
+#[derive(Clone, Copy)]
+enum Insert {
+    /// Fails when one is there.
+    New,
+    /// Those that are not there.
+    Missing,
+}
+
+impl Insert {
+    /// Gives those that were there.
+    async fn rows<'a>(self, connection: &mut PgConnection, rows: &'a [Attempt]) -> Result<Vec<&'a Attempt>, Fault> {
+        if let Self::New = self {
+            if !rows.is_empty() {
+                attempts(INSERT_NEW_ATTEMPTS, rows).execute(connection).await?;
+            }
+            return Ok(Vec::new());
+        }
+        let inserted = insert_attempts(connection, rows).await?;
+        Ok(rows.iter().filter(|row| !inserted.contains(&(row.delivery, row.number))).collect())
+    }
+}
+
 macro_rules! insert_attempts {
-    ($conflict:literal) => {
+    ($rest:literal) => {
         concat!(
             "INSERT INTO attempts (delivery_id, number, round, execution_id, started_at, duration_ms, status_code, error,
                                    response_body)
              SELECT * FROM unnest($1::uuid[], $2::int[], $3::int[], $4::uuid[], $5::timestamptz[], $6::int[],
                                   $7::smallint[], $8::text[], $9::bytea[])",
-            $conflict,
-            " RETURNING delivery_id, number"
+            $rest
         )
     };
 }
 
-/// Fails when one is there.
 const INSERT_NEW_ATTEMPTS: &str = insert_attempts!("");
-const INSERT_ATTEMPTS: &str = insert_attempts!(" ON CONFLICT (delivery_id, number) DO NOTHING");
+const INSERT_ATTEMPTS: &str =
+    insert_attempts!(" ON CONFLICT (delivery_id, number) DO NOTHING RETURNING delivery_id, number");
 
 /// Gives those that were not there.
 pub(crate) async fn insert_attempts(connection: &mut PgConnection, rows: &[Attempt]) -> Result<HashSet<Key>, Fault> {
-    insert_rows(connection, INSERT_ATTEMPTS, rows).await
-}
-
-async fn insert_rows(
-    connection: &mut PgConnection,
-    sql: &'static str,
-    rows: &[Attempt],
-) -> Result<HashSet<Key>, Fault> {
     if rows.is_empty() {
         return Ok(HashSet::new());
     }
-    let inserted = sqlx::query(sql)
+    let inserted = attempts(INSERT_ATTEMPTS, rows).fetch_all(connection).await?;
+    inserted.iter().map(|row| Ok((DeliveryId::from_uuid(row.try_get(0)?), number(row.try_get(1)?)))).collect()
+}
+
+fn attempts<'q>(sql: &'static str, rows: &'q [Attempt]) -> Query<'q, Postgres, PgArguments> {
+    sqlx::query(sql)
         .bind(rows.iter().map(|row| row.delivery.uuid()).collect::<Vec<_>>())
         .bind(rows.iter().map(|row| int(row.number)).collect::<Vec<_>>())
         .bind(rows.iter().map(|row| int(row.round)).collect::<Vec<_>>())
@@ -155,9 +170,6 @@ async fn insert_rows(
         .bind(rows.iter().map(|row| stored_status(row.status_code)).collect::<Vec<Option<i16>>>())
         .bind(rows.iter().map(|row| row.error.as_deref()).collect::<Vec<Option<&str>>>())
         .bind(rows.iter().map(|row| row.response_body.as_ref()).collect::<Vec<&[u8]>>())
-        .fetch_all(connection)
-        .await?;
-    inserted.iter().map(|row| Ok((DeliveryId::from_uuid(row.try_get(0)?), number(row.try_get(1)?)))).collect()
 }
 
 fn number(stored: i32) -> u32 {
