@@ -7,6 +7,7 @@ mod http;
 mod signer;
 
 pub use amqp::AmqpIntake;
+pub(crate) use amqp::event_properties;
 pub use connection::Connection;
 pub use events::{Events, subscription};
 pub use http::HttpIntake;

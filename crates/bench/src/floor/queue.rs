@@ -1,21 +1,25 @@
-//! Messages through a quorum queue.
+//! Messages through a quorum queue, published as an upstream service publishes its events: to a topic exchange, with an
+//! event's properties.
 
 use anyhow::{Context, Result, ensure};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use lapin::options::{
     BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions, ConfirmSelectOptions,
-    QueueDeclareOptions,
+    ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions,
 };
 use lapin::types::{AMQPValue, FieldTable};
-use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, Consumer, PublisherConfirm};
+use lapin::{Channel, Connection, ConnectionProperties, Consumer, ExchangeKind, PublisherConfirm};
 
 use super::{Queue, quarter_ms};
+use crate::load::event_properties;
 use crate::meter::{float, float_of};
 use crate::process::{self, Cpu};
 use crate::receiver::Receiver;
 
 const QUEUE: &str = "floor";
+const EXCHANGE: &str = "floor.events";
+const EVENT_TYPE: &str = "bench.event";
 const WINDOW: usize = 256;
 const PREFETCH: u16 = 512;
 /// Messages acked together, where the consumer acks with `multiple`.
@@ -64,6 +68,10 @@ impl Probe {
         arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
         let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
         publish.queue_declare(QUEUE.into(), durable, arguments).await?;
+        let durable = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
+        publish.exchange_declare(EXCHANGE.into(), ExchangeKind::Topic, durable, FieldTable::default()).await?;
+        let (all, bind) = ("#".into(), QueueBindOptions::default());
+        publish.queue_bind(QUEUE.into(), EXCHANGE.into(), all, bind, FieldTable::default()).await?;
         consume.basic_qos(PREFETCH, BasicQosOptions::default()).await?;
         let consumer =
             consume.basic_consume(QUEUE.into(), "floor".into(), BasicConsumeOptions::default(), FieldTable::default());
@@ -93,8 +101,8 @@ impl Probe {
 }
 
 async fn begin(channel: &Channel, payload: &[u8]) -> lapin::Result<PublisherConfirm> {
-    let properties = BasicProperties::default().with_delivery_mode(2);
-    channel.basic_publish("".into(), QUEUE.into(), BasicPublishOptions::default(), payload, properties).await
+    let (options, properties) = (BasicPublishOptions::default(), event_properties("floor-1", EVENT_TYPE));
+    channel.basic_publish(EXCHANGE.into(), EVENT_TYPE.into(), options, payload, properties).await
 }
 
 async fn publish(channel: &Channel, count: usize, payload: &[u8]) -> Result<()> {

@@ -55,15 +55,20 @@ impl AmqpIntake {
 
     async fn begin(&self, events: &Events, number: usize) -> lapin::Result<PublisherConfirm> {
         let event_type = events.event_type(number);
-        let mut headers = FieldTable::default();
-        headers.insert("tenant".into(), AMQPValue::LongString("default".into()));
-        let properties = BasicProperties::default()
-            .with_content_type("application/json".into())
-            .with_delivery_mode(2)
-            .with_message_id(format!("bench-{number}").into())
-            .with_type(event_type.as_str().into())
-            .with_headers(headers);
+        let properties = event_properties(&format!("bench-{number}"), &event_type);
         let (options, data) = (BasicPublishOptions::default(), Events::data(number));
         self.channel.basic_publish(EXCHANGE.into(), event_type.into(), options, data.as_bytes(), properties).await
     }
+}
+
+/// What an event's message carries beside the data.
+pub(crate) fn event_properties(id: &str, event_type: &str) -> BasicProperties {
+    let mut headers = FieldTable::default();
+    headers.insert("tenant".into(), AMQPValue::LongString("default".into()));
+    BasicProperties::default()
+        .with_content_type("application/json".into())
+        .with_delivery_mode(2)
+        .with_message_id(id.into())
+        .with_type(event_type.into())
+        .with_headers(headers)
 }
