@@ -14,7 +14,7 @@ use whimbrel_core::{KeyId, TenantId, Timestamp};
 
 use crate::audit::Slip;
 use crate::problem::{Answer, Problem};
-use crate::state::ApiState;
+use crate::state::{ApiState, SharedState};
 use crate::tenants::limits;
 use crate::{key, known, last_use};
 
@@ -121,10 +121,10 @@ impl Reach {
     }
 }
 
-impl FromRequestParts<ApiState> for Admin {
+impl FromRequestParts<SharedState> for Admin {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, state: &SharedState) -> Result<Self, Problem> {
         let slip = Slip::of(parts);
         let (actor, scope) = identify(&parts.headers, state).await?;
         slip.by(actor);
@@ -135,10 +135,10 @@ impl FromRequestParts<ApiState> for Admin {
     }
 }
 
-impl FromRequestParts<ApiState> for Caller {
+impl FromRequestParts<SharedState> for Caller {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, state: &SharedState) -> Result<Self, Problem> {
         let slip = Slip::of(parts);
         let (actor, scope) = identify(&parts.headers, state).await?;
         let id = acted_for(scope, named_tenant(&parts.headers)?)?;
@@ -151,10 +151,10 @@ impl FromRequestParts<ApiState> for Caller {
     }
 }
 
-impl FromRequestParts<ApiState> for Reach {
+impl FromRequestParts<SharedState> for Reach {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, state: &SharedState) -> Result<Self, Problem> {
         let (_, scope) = identify(&parts.headers, state).await?;
         match (scope, named_tenant(&parts.headers)?) {
             (Scope::Admin, named) => Ok(Self(named)),

@@ -11,7 +11,7 @@ use utoipa::{Modify, OpenApi as _};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::problem::PROBLEM_JSON;
-use crate::state::ApiState;
+use crate::state::SharedState;
 use crate::{audit, deliveries, events, parking, replays, tenants, usage, webhooks};
 
 /// What the document says besides the routes.
@@ -42,7 +42,7 @@ pub fn openapi() -> OpenApi {
 }
 
 /// The routes and their document.
-pub(crate) fn parts() -> (Router<ApiState>, OpenApi) {
+pub(crate) fn parts() -> (Router<SharedState>, OpenApi) {
     let (router, mut document) = OpenApiRouter::with_openapi(Document::openapi())
         .merge(webhooks::routes())
         .merge(events::routes())

@@ -2,6 +2,7 @@
 //! the log too, problem documents for whatever goes wrong.
 
 use std::any::Any;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::Request;
@@ -27,6 +28,7 @@ use crate::trace;
 /// The API under `/v1`, its description at `/openapi.json`, and pages that show it at `/docs`.
 pub fn router(state: ApiState) -> Router {
     let clock = state.clock.clone();
+    let state = Arc::new(state);
     let (api, document) = openapi::parts();
     let api = api.route_layer(middleware::from_fn_with_state(state.clone(), audit::record));
     let api = api.layer(SetResponseHeaderLayer::overriding(CACHE_CONTROL, HeaderValue::from_static("no-store")));

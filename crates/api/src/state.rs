@@ -35,6 +35,9 @@ pub struct ApiState {
     pub memory: Arc<Memory>,
 }
 
+/// As handlers and layers have it: one count a clone, for each request makes several.
+pub(crate) type SharedState = Arc<ApiState>;
+
 /// What a process remembers between requests, within bounds: nothing that it could not do without.
 #[derive(Default)]
 pub struct Memory {

@@ -13,7 +13,7 @@ use crate::auth::Reach;
 use crate::extract::ApiQuery;
 use crate::page::Asked;
 use crate::problem::{Answer, ProblemBody};
-use crate::state::ApiState;
+use crate::state::SharedState;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -98,7 +98,7 @@ impl AuditView {
     )
 )]
 pub(crate) async fn list_audit(
-    State(state): State<ApiState>,
+    State(state): State<SharedState>,
     reach: Reach,
     ApiQuery(query): ApiQuery<AuditQuery>,
 ) -> Answer<Json<AuditList>> {

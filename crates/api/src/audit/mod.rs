@@ -10,10 +10,10 @@ use utoipa_axum::routes;
 pub(crate) use record::record;
 pub(crate) use slip::Slip;
 
-use crate::state::ApiState;
+use crate::state::SharedState;
 
 pub(crate) const TAG: &str = "audit";
 
-pub(crate) fn routes() -> OpenApiRouter<ApiState> {
+pub(crate) fn routes() -> OpenApiRouter<SharedState> {
     OpenApiRouter::new().routes(routes!(list::list_audit))
 }

@@ -10,7 +10,7 @@ use whimbrel_core::port::AuditEntry;
 
 use super::Slip;
 use crate::request_id;
-use crate::state::ApiState;
+use crate::state::{ApiState, SharedState};
 
 /// Routes that change nothing but send events, of which there are too many; the event log shows them.
 const INTAKE: [&str; 2] = ["/v1/events", "/v1/events/batch"];
@@ -20,7 +20,7 @@ const TEXT_MAX: usize = 512;
 /// Around every route: lets a change through and records it if it was made. Both are finished even when the caller
 /// hangs up. An entry that cannot be stored is an error in the process's log, and the answer stays as it is.
 pub(crate) async fn record(
-    State(state): State<ApiState>,
+    State(state): State<SharedState>,
     route: MatchedPath,
     mut request: Request,
     next: Next,

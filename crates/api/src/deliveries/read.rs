@@ -12,7 +12,7 @@ use super::{TAG, show};
 use crate::auth::Caller;
 use crate::extract::Id;
 use crate::problem::{Answer, Problem, ProblemBody};
-use crate::state::ApiState;
+use crate::state::SharedState;
 
 /// A delivery with the log of its attempts.
 #[derive(Debug, Serialize, ToSchema)]
@@ -54,7 +54,7 @@ pub(crate) struct AttemptView {
     )
 )]
 pub(crate) async fn get_delivery(
-    State(state): State<ApiState>,
+    State(state): State<SharedState>,
     caller: Caller,
     Id(id): Id<DeliveryId>,
 ) -> Answer<Json<DeliveryWithAttempts>> {

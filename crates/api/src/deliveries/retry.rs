@@ -16,7 +16,7 @@ use super::status::ShownStatus;
 use crate::auth::Caller;
 use crate::extract::{Id, NoBody};
 use crate::problem::{Answer, Problem, ProblemBody};
-use crate::state::ApiState;
+use crate::state::{ApiState, SharedState};
 
 /// A retry on its way.
 #[derive(Debug, Serialize, ToSchema)]
@@ -49,7 +49,7 @@ pub(crate) struct RetryStarted {
     )
 )]
 pub(crate) async fn retry_delivery(
-    State(state): State<ApiState>,
+    State(state): State<SharedState>,
     caller: Caller,
     Id(id): Id<DeliveryId>,
     _: NoBody,

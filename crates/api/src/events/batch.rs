@@ -16,7 +16,7 @@ use crate::auth::Caller;
 use crate::extract::{decode, media_type, read_body};
 use crate::outlet::publish_events;
 use crate::problem::{Answer, Problem, ProblemBody};
-use crate::state::ApiState;
+use crate::state::{ApiState, SharedState};
 use crate::trace::trace_of;
 
 /// Events of one batch at most.
@@ -73,7 +73,7 @@ pub(crate) struct BatchResult {
     )
 )]
 pub(crate) async fn create_events(
-    State(state): State<ApiState>,
+    State(state): State<SharedState>,
     caller: Caller,
     request: Request,
 ) -> Answer<(StatusCode, Json<BatchResults>)> {

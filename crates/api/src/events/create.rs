@@ -16,7 +16,7 @@ use crate::auth::Caller;
 use crate::extract::{decode, media_type, read_body};
 use crate::outlet::publish_events;
 use crate::problem::{Answer, Problem, ProblemBody};
-use crate::state::ApiState;
+use crate::state::{ApiState, SharedState};
 use crate::trace::trace_of;
 
 /// An accepted event.
@@ -51,7 +51,7 @@ pub(crate) struct EventAccepted {
     )
 )]
 pub(crate) async fn create_event(
-    State(state): State<ApiState>,
+    State(state): State<SharedState>,
     caller: Caller,
     request: Request,
 ) -> Answer<(StatusCode, Json<EventAccepted>)> {

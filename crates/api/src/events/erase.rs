@@ -9,7 +9,7 @@ use super::read::unknown;
 use crate::auth::Caller;
 use crate::extract::Id;
 use crate::problem::{Answer, ProblemBody};
-use crate::state::ApiState;
+use crate::state::SharedState;
 
 /// Erase an event's payload
 ///
@@ -26,7 +26,7 @@ use crate::state::ApiState;
     )
 )]
 pub(crate) async fn erase_payload(
-    State(state): State<ApiState>,
+    State(state): State<SharedState>,
     caller: Caller,
     Id(id): Id<EventId>,
 ) -> Answer<StatusCode> {

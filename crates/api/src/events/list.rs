@@ -11,7 +11,7 @@ use crate::auth::Caller;
 use crate::extract::ApiQuery;
 use crate::page::Asked;
 use crate::problem::Answer;
-use crate::state::ApiState;
+use crate::state::SharedState;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -43,7 +43,7 @@ pub(crate) struct EventList {
     responses((status = 200, description = "A page of events, newest first", body = EventList))
 )]
 pub(crate) async fn list_events(
-    State(state): State<ApiState>,
+    State(state): State<SharedState>,
     caller: Caller,
     ApiQuery(query): ApiQuery<ListQuery>,
 ) -> Answer<Json<EventList>> {

@@ -17,11 +17,11 @@ use utoipa_axum::routes;
 
 pub(crate) use schemas::Schemas;
 
-use crate::state::ApiState;
+use crate::state::SharedState;
 
 pub(crate) const TAG: &str = "events";
 
-pub(crate) fn routes() -> OpenApiRouter<ApiState> {
+pub(crate) fn routes() -> OpenApiRouter<SharedState> {
     OpenApiRouter::new()
         .routes(routes!(create::create_event, list::list_events))
         .routes(routes!(batch::create_events))

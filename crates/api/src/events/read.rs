@@ -14,7 +14,7 @@ use crate::auth::Caller;
 use crate::deliveries::{DeliveryView, show};
 use crate::extract::Id;
 use crate::problem::{Answer, Problem, ProblemBody};
-use crate::state::ApiState;
+use crate::state::SharedState;
 
 /// An event with its data and its deliveries.
 #[derive(Debug, Serialize, ToSchema)]
@@ -42,7 +42,7 @@ pub(crate) struct EventWithDeliveries {
     )
 )]
 pub(crate) async fn get_event(
-    State(state): State<ApiState>,
+    State(state): State<SharedState>,
     caller: Caller,
     Id(id): Id<EventId>,
 ) -> Answer<Json<EventWithDeliveries>> {

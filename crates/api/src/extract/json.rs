@@ -7,15 +7,15 @@ use serde_path_to_error::{Path, Segment};
 
 use super::{media_type, read_body};
 use crate::problem::{Answer, Problem};
-use crate::state::ApiState;
+use crate::state::SharedState;
 
 /// A management request's body: `application/json`, within the bounds for management.
 pub(crate) struct ApiJson<T>(pub(crate) T);
 
-impl<T: DeserializeOwned> FromRequest<ApiState> for ApiJson<T> {
+impl<T: DeserializeOwned> FromRequest<SharedState> for ApiJson<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &ApiState) -> Result<Self, Problem> {
+    async fn from_request(request: Request, state: &SharedState) -> Result<Self, Problem> {
         let media = media_type(request.headers());
         if media != "application/json" {
             return Err(Problem::unsupported_media_type(format!(

@@ -5,15 +5,15 @@ use serde::de::DeserializeOwned;
 
 use super::{decode, media_type, read_body};
 use crate::problem::Problem;
-use crate::state::ApiState;
+use crate::state::SharedState;
 
 /// A management request's body like [`super::ApiJson`]'s, or the default when there is none.
 pub(crate) struct OptionalJson<T>(pub(crate) T);
 
-impl<T: DeserializeOwned + Default> FromRequest<ApiState> for OptionalJson<T> {
+impl<T: DeserializeOwned + Default> FromRequest<SharedState> for OptionalJson<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &ApiState) -> Result<Self, Problem> {
+    async fn from_request(request: Request, state: &SharedState) -> Result<Self, Problem> {
         let media = media_type(request.headers());
         let body = read_body(request, state.settings.management_bytes_max, &state.settings).await?;
         if matches!(body.trim_ascii(), b"" | b"null") {

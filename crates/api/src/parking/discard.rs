@@ -9,7 +9,7 @@ use super::{TAG, only};
 use crate::auth::Admin;
 use crate::extract::Id;
 use crate::problem::{Answer, Problem};
-use crate::state::ApiState;
+use crate::state::SharedState;
 
 /// Throw a parked message away
 ///
@@ -22,7 +22,7 @@ use crate::state::ApiState;
     responses((status = 204, description = "It is gone"))
 )]
 pub(crate) async fn discard_parked(
-    State(state): State<ApiState>,
+    State(state): State<SharedState>,
     _: Admin,
     Id(id): Id<ParkedId>,
 ) -> Answer<StatusCode> {

@@ -11,7 +11,7 @@ use crate::auth::Admin;
 use crate::extract::ApiQuery;
 use crate::page;
 use crate::problem::{Answer, Problem, ProblemBody};
-use crate::state::ApiState;
+use crate::state::SharedState;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -51,7 +51,7 @@ pub(crate) struct ParkedList {
     )
 )]
 pub(crate) async fn list_parked(
-    State(state): State<ApiState>,
+    State(state): State<SharedState>,
     _: Admin,
     ApiQuery(query): ApiQuery<ParkingQuery>,
 ) -> Answer<Json<ParkedList>> {

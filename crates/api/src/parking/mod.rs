@@ -14,13 +14,13 @@ use whimbrel_core::parking::Selection;
 use whimbrel_core::port::{ParkingError, Source};
 
 use crate::problem::{Answer, Problem};
-use crate::state::ApiState;
+use crate::state::SharedState;
 
 pub use view::{ParkedDetail, ParkedView};
 
 pub(crate) const TAG: &str = "parking";
 
-pub(crate) fn routes() -> OpenApiRouter<ApiState> {
+pub(crate) fn routes() -> OpenApiRouter<SharedState> {
     OpenApiRouter::new()
         .routes(routes!(list::list_parked))
         .routes(routes!(read::get_parked, discard::discard_parked))

@@ -8,7 +8,7 @@ use super::{ParkedDetail, TAG, only};
 use crate::auth::Admin;
 use crate::extract::Id;
 use crate::problem::{Answer, Problem};
-use crate::state::ApiState;
+use crate::state::SharedState;
 
 /// Get a parked message
 ///
@@ -21,7 +21,7 @@ use crate::state::ApiState;
     responses((status = 200, description = "The message", body = ParkedDetail))
 )]
 pub(crate) async fn get_parked(
-    State(state): State<ApiState>,
+    State(state): State<SharedState>,
     _: Admin,
     Id(id): Id<ParkedId>,
 ) -> Answer<Json<ParkedDetail>> {

@@ -11,7 +11,7 @@ use super::TAG;
 use crate::auth::Admin;
 use crate::extract::ApiJson;
 use crate::problem::{Answer, Problem, ProblemBody};
-use crate::state::ApiState;
+use crate::state::SharedState;
 
 /// Messages that one request brings back at most.
 const MOST: usize = 1_000;
@@ -82,7 +82,7 @@ impl RedriveParked {
     )
 )]
 pub(crate) async fn redrive_parked(
-    State(state): State<ApiState>,
+    State(state): State<SharedState>,
     _: Admin,
     ApiJson(body): ApiJson<RedriveParked>,
 ) -> Answer<Json<BroughtBack>> {

@@ -9,7 +9,7 @@ use super::{ReplayView, TAG};
 use crate::auth::Caller;
 use crate::extract::Id;
 use crate::problem::{Answer, ProblemBody};
-use crate::state::ApiState;
+use crate::state::SharedState;
 
 /// Cancel a replay
 ///
@@ -27,7 +27,7 @@ use crate::state::ApiState;
     )
 )]
 pub(crate) async fn cancel_replay(
-    State(state): State<ApiState>,
+    State(state): State<SharedState>,
     caller: Caller,
     Id(id): Id<ReplayId>,
 ) -> Answer<Json<ReplayView>> {

@@ -11,7 +11,7 @@ use crate::auth::Caller;
 use crate::extract::ApiQuery;
 use crate::page::Asked;
 use crate::problem::{Answer, Problem};
-use crate::state::ApiState;
+use crate::state::SharedState;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -48,7 +48,7 @@ pub(crate) struct ReplayList {
     responses((status = 200, description = "A page of replays, newest first", body = ReplayList))
 )]
 pub(crate) async fn list_replays(
-    State(state): State<ApiState>,
+    State(state): State<SharedState>,
     caller: Caller,
     ApiQuery(query): ApiQuery<ReplaysQuery>,
 ) -> Answer<Json<ReplayList>> {

@@ -12,13 +12,13 @@ use utoipa_axum::routes;
 use whimbrel_core::replay::{Replay, ReplayFilter, ReplayKind};
 use whimbrel_core::{EndpointId, ReplayId, TenantId};
 
-use crate::state::ApiState;
+use crate::state::{ApiState, SharedState};
 
 pub(crate) use view::ReplayView;
 
 pub(crate) const TAG: &str = "replays";
 
-pub(crate) fn routes() -> OpenApiRouter<ApiState> {
+pub(crate) fn routes() -> OpenApiRouter<SharedState> {
     OpenApiRouter::new().routes(routes!(list::list_replays)).routes(routes!(read::get_replay, cancel::cancel_replay))
 }
 

@@ -9,7 +9,7 @@ use super::{ReplayView, TAG};
 use crate::auth::Caller;
 use crate::extract::Id;
 use crate::problem::{Answer, Problem, ProblemBody};
-use crate::state::ApiState;
+use crate::state::{ApiState, SharedState};
 
 /// One replay and how far it is
 #[utoipa::path(
@@ -23,7 +23,7 @@ use crate::state::ApiState;
     )
 )]
 pub(crate) async fn get_replay(
-    State(state): State<ApiState>,
+    State(state): State<SharedState>,
     caller: Caller,
     Id(id): Id<ReplayId>,
 ) -> Answer<Json<ReplayView>> {

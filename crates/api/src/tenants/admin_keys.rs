@@ -9,7 +9,7 @@ use super::key_view::{CreateKey, KeyList, NewKeyView};
 use crate::auth::Admin;
 use crate::extract::ApiJson;
 use crate::problem::{Answer, ProblemBody};
-use crate::state::ApiState;
+use crate::state::SharedState;
 
 /// Make an admin key
 ///
@@ -25,7 +25,7 @@ use crate::state::ApiState;
     )
 )]
 pub(crate) async fn create_admin_key(
-    State(state): State<ApiState>,
+    State(state): State<SharedState>,
     _: Admin,
     ApiJson(body): ApiJson<CreateKey>,
 ) -> Answer<(StatusCode, Json<NewKeyView>)> {
@@ -41,6 +41,6 @@ pub(crate) async fn create_admin_key(
     tag = TAG,
     responses((status = 200, description = "The keys, oldest first", body = KeyList))
 )]
-pub(crate) async fn list_admin_keys(State(state): State<ApiState>, _: Admin) -> Answer<Json<KeyList>> {
+pub(crate) async fn list_admin_keys(State(state): State<SharedState>, _: Admin) -> Answer<Json<KeyList>> {
     Ok(Json(KeyList::new(state.store.keys(None).await?)))
 }

@@ -14,7 +14,7 @@ use super::view::{TenantView, known_contract};
 use crate::auth::Admin;
 use crate::extract::ApiJson;
 use crate::problem::{Answer, Problem, ProblemBody};
-use crate::state::ApiState;
+use crate::state::SharedState;
 use crate::text;
 
 /// A tenant to make.
@@ -49,7 +49,7 @@ pub(crate) struct CreateTenant {
     )
 )]
 pub(crate) async fn create_tenant(
-    State(state): State<ApiState>,
+    State(state): State<SharedState>,
     admin: Admin,
     ApiJson(body): ApiJson<CreateTenant>,
 ) -> Answer<(StatusCode, Json<TenantView>)> {

@@ -9,7 +9,7 @@ use super::read::unknown;
 use crate::auth::Admin;
 use crate::extract::Id;
 use crate::problem::{Answer, Problem, ProblemBody};
-use crate::state::ApiState;
+use crate::state::SharedState;
 
 /// Delete a tenant
 ///
@@ -27,7 +27,7 @@ use crate::state::ApiState;
     )
 )]
 pub(crate) async fn delete_tenant(
-    State(state): State<ApiState>,
+    State(state): State<SharedState>,
     admin: Admin,
     Id(id): Id<TenantId>,
 ) -> Answer<StatusCode> {

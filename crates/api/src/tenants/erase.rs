@@ -13,7 +13,7 @@ use super::view::TenantView;
 use crate::auth::Admin;
 use crate::extract::{ApiJson, Id};
 use crate::problem::{Answer, Problem, ProblemBody};
-use crate::state::ApiState;
+use crate::state::SharedState;
 
 /// Which payloads to erase.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -42,7 +42,7 @@ pub(crate) struct EraseTenant {
     )
 )]
 pub(crate) async fn erase_tenant(
-    State(state): State<ApiState>,
+    State(state): State<SharedState>,
     admin: Admin,
     Id(id): Id<TenantId>,
     ApiJson(body): ApiJson<EraseTenant>,

@@ -11,7 +11,7 @@ use super::read::existing;
 use crate::auth::Admin;
 use crate::extract::{ApiJson, Id};
 use crate::problem::{Answer, Problem, ProblemBody};
-use crate::state::ApiState;
+use crate::state::SharedState;
 
 /// Make a key for a tenant
 ///
@@ -29,7 +29,7 @@ use crate::state::ApiState;
     )
 )]
 pub(crate) async fn create_key(
-    State(state): State<ApiState>,
+    State(state): State<SharedState>,
     admin: Admin,
     Id(tenant): Id<TenantId>,
     ApiJson(body): ApiJson<CreateKey>,
@@ -51,7 +51,7 @@ pub(crate) async fn create_key(
     )
 )]
 pub(crate) async fn list_keys(
-    State(state): State<ApiState>,
+    State(state): State<SharedState>,
     _: Admin,
     Id(tenant): Id<TenantId>,
 ) -> Answer<Json<KeyList>> {
@@ -72,7 +72,7 @@ pub(crate) async fn list_keys(
         (status = 404, description = "No such key", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
-pub(crate) async fn delete_key(State(state): State<ApiState>, _: Admin, Id(id): Id<KeyId>) -> Answer<StatusCode> {
+pub(crate) async fn delete_key(State(state): State<SharedState>, _: Admin, Id(id): Id<KeyId>) -> Answer<StatusCode> {
     if !state.store.delete_key(id).await? {
         return Err(Problem::not_found(format!("there is no key `{id}`")));
     }

@@ -11,7 +11,7 @@ use crate::auth::Admin;
 use crate::extract::ApiQuery;
 use crate::page::Asked;
 use crate::problem::Answer;
-use crate::state::ApiState;
+use crate::state::SharedState;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -43,7 +43,7 @@ pub(crate) struct TenantList {
     responses((status = 200, description = "A page of tenants, by id", body = TenantList))
 )]
 pub(crate) async fn list_tenants(
-    State(state): State<ApiState>,
+    State(state): State<SharedState>,
     _: Admin,
     ApiQuery(query): ApiQuery<ListQuery>,
 ) -> Answer<Json<TenantList>> {

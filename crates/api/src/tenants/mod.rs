@@ -15,11 +15,11 @@ mod view;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::state::ApiState;
+use crate::state::SharedState;
 
 pub(crate) const TAG: &str = "tenants";
 
-pub(crate) fn routes() -> OpenApiRouter<ApiState> {
+pub(crate) fn routes() -> OpenApiRouter<SharedState> {
     OpenApiRouter::new()
         .routes(routes!(create::create_tenant, list::list_tenants))
         .routes(routes!(read::get_tenant, update::update_tenant, delete::delete_tenant))

@@ -10,7 +10,7 @@ use super::view::TenantView;
 use crate::auth::Admin;
 use crate::extract::Id;
 use crate::problem::{Answer, Problem, ProblemBody};
-use crate::state::ApiState;
+use crate::state::{ApiState, SharedState};
 
 /// One tenant
 #[utoipa::path(
@@ -24,7 +24,7 @@ use crate::state::ApiState;
     )
 )]
 pub(crate) async fn get_tenant(
-    State(state): State<ApiState>,
+    State(state): State<SharedState>,
     _: Admin,
     Id(id): Id<TenantId>,
 ) -> Answer<Json<TenantView>> {

@@ -14,7 +14,7 @@ use super::view::{TenantView, known_contract};
 use crate::auth::Admin;
 use crate::extract::{ApiJson, Id, nullable};
 use crate::problem::{Answer, Problem, ProblemBody};
-use crate::state::ApiState;
+use crate::state::{ApiState, SharedState};
 use crate::text;
 
 /// What to change; fields left out stay as they are.
@@ -52,7 +52,7 @@ pub(crate) struct UpdateTenant {
     )
 )]
 pub(crate) async fn update_tenant(
-    State(state): State<ApiState>,
+    State(state): State<SharedState>,
     admin: Admin,
     Id(id): Id<TenantId>,
     ApiJson(body): ApiJson<UpdateTenant>,

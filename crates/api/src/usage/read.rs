@@ -11,7 +11,7 @@ use super::day::Day;
 use crate::auth::Caller;
 use crate::extract::ApiQuery;
 use crate::problem::{Answer, Problem};
-use crate::state::ApiState;
+use crate::state::SharedState;
 
 /// Days that are shown when the caller names no beginning.
 const DAYS_DEFAULT: i64 = 30;
@@ -76,7 +76,7 @@ impl UsageView {
     responses((status = 200, description = "The counted days, oldest first", body = UsageList))
 )]
 pub(crate) async fn get_usage(
-    State(state): State<ApiState>,
+    State(state): State<SharedState>,
     caller: Caller,
     ApiQuery(query): ApiQuery<UsageQuery>,
 ) -> Answer<Json<UsageList>> {

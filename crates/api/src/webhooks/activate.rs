@@ -18,7 +18,7 @@ use crate::extract::{Id, OptionalJson};
 use crate::page;
 use crate::problem::{Answer, ProblemBody};
 use crate::replays::{ReplayView, new_replay};
-use crate::state::ApiState;
+use crate::state::{ApiState, SharedState};
 
 /// How to activate.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -69,7 +69,7 @@ pub(crate) struct ActivatedWebhook {
     )
 )]
 pub(crate) async fn activate_webhook(
-    State(state): State<ApiState>,
+    State(state): State<SharedState>,
     caller: Caller,
     Id(id): Id<EndpointId>,
     OptionalJson(body): OptionalJson<Activate>,

@@ -23,7 +23,7 @@ use crate::auth::Caller;
 use crate::extract::ApiJson;
 use crate::outlet::announce;
 use crate::problem::{Answer, FieldError, Problem, ProblemBody};
-use crate::state::ApiState;
+use crate::state::{ApiState, SharedState};
 use crate::text;
 
 /// A webhook to make.
@@ -87,7 +87,7 @@ fn yes() -> bool {
     )
 )]
 pub(crate) async fn create_webhook(
-    State(state): State<ApiState>,
+    State(state): State<SharedState>,
     caller: Caller,
     ApiJson(body): ApiJson<CreateWebhook>,
 ) -> Answer<(StatusCode, Json<WebhookView>)> {

@@ -11,7 +11,7 @@ use crate::auth::Caller;
 use crate::extract::Id;
 use crate::outlet::announce;
 use crate::problem::{Answer, ProblemBody};
-use crate::state::ApiState;
+use crate::state::SharedState;
 
 /// Delete a webhook
 ///
@@ -27,7 +27,7 @@ use crate::state::ApiState;
     )
 )]
 pub(crate) async fn delete_webhook(
-    State(state): State<ApiState>,
+    State(state): State<SharedState>,
     caller: Caller,
     Id(id): Id<EndpointId>,
 ) -> Answer<StatusCode> {

@@ -16,7 +16,7 @@ use crate::deliveries::{DeliveryView, ShownStatus};
 use crate::extract::{ApiQuery, Id};
 use crate::page::Asked;
 use crate::problem::{Answer, ProblemBody};
-use crate::state::ApiState;
+use crate::state::SharedState;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -63,7 +63,7 @@ pub(crate) struct DeliveryList {
     )
 )]
 pub(crate) async fn list_deliveries(
-    State(state): State<ApiState>,
+    State(state): State<SharedState>,
     caller: Caller,
     Id(id): Id<EndpointId>,
     ApiQuery(query): ApiQuery<DeliveriesQuery>,

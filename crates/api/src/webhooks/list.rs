@@ -11,7 +11,7 @@ use crate::auth::Caller;
 use crate::extract::ApiQuery;
 use crate::page::Asked;
 use crate::problem::Answer;
-use crate::state::ApiState;
+use crate::state::SharedState;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -43,7 +43,7 @@ pub(crate) struct WebhookList {
     responses((status = 200, description = "A page of webhooks, oldest first", body = WebhookList))
 )]
 pub(crate) async fn list_webhooks(
-    State(state): State<ApiState>,
+    State(state): State<SharedState>,
     caller: Caller,
     ApiQuery(query): ApiQuery<ListQuery>,
 ) -> Answer<Json<WebhookList>> {

@@ -23,11 +23,11 @@ mod view;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::state::ApiState;
+use crate::state::SharedState;
 
 pub(crate) const TAG: &str = "webhooks";
 
-pub(crate) fn routes() -> OpenApiRouter<ApiState> {
+pub(crate) fn routes() -> OpenApiRouter<SharedState> {
     OpenApiRouter::new()
         .routes(routes!(create::create_webhook, list::list_webhooks))
         .routes(routes!(read::get_webhook, update::update_webhook, delete::delete_webhook))

@@ -10,7 +10,7 @@ use super::view::WebhookView;
 use crate::auth::Caller;
 use crate::extract::Id;
 use crate::problem::{Answer, Problem, ProblemBody};
-use crate::state::ApiState;
+use crate::state::{ApiState, SharedState};
 
 /// One webhook
 #[utoipa::path(
@@ -24,7 +24,7 @@ use crate::state::ApiState;
     )
 )]
 pub(crate) async fn get_webhook(
-    State(state): State<ApiState>,
+    State(state): State<SharedState>,
     caller: Caller,
     Id(id): Id<EndpointId>,
 ) -> Answer<Json<WebhookView>> {

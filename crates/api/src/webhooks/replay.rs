@@ -17,7 +17,7 @@ use crate::deliveries::{ShownStatus, not_retryable};
 use crate::extract::{ApiJson, Id};
 use crate::problem::{Answer, FieldError, Problem, ProblemBody};
 use crate::replays::{ReplayView, new_replay};
-use crate::state::ApiState;
+use crate::state::{ApiState, SharedState};
 
 /// Types of one replay at most.
 const TYPES_MAX: usize = 100;
@@ -130,7 +130,7 @@ pub(crate) struct EventReplayed {
     )
 )]
 pub(crate) async fn start_replay(
-    State(state): State<ApiState>,
+    State(state): State<SharedState>,
     caller: Caller,
     Id(id): Id<EndpointId>,
     ApiJson(fields): ApiJson<Fields>,

@@ -17,7 +17,7 @@ use super::create::secret;
 use crate::auth::Caller;
 use crate::extract::{ApiJson, Id};
 use crate::problem::{Answer, FieldError, Problem, ProblemBody};
-use crate::state::ApiState;
+use crate::state::SharedState;
 
 /// How long the old secret may sign too.
 const OVERLAP_MAX: Duration = Duration::from_hours(7 * 24);
@@ -67,7 +67,7 @@ pub(crate) struct RotatedSecret {
     )
 )]
 pub(crate) async fn rotate_secret(
-    State(state): State<ApiState>,
+    State(state): State<SharedState>,
     caller: Caller,
     Id(id): Id<EndpointId>,
     ApiJson(body): ApiJson<RotateSecret>,

@@ -17,7 +17,7 @@ use super::read::existing;
 use crate::auth::Caller;
 use crate::extract::{Id, NoBody};
 use crate::problem::{Answer, Problem, ProblemBody};
-use crate::state::ApiState;
+use crate::state::SharedState;
 
 /// The public half of a webhook's Ed25519 key.
 #[derive(Debug, Serialize, ToSchema)]
@@ -43,7 +43,7 @@ pub(crate) struct PublicKeyView {
     )
 )]
 pub(crate) async fn make_signing_key(
-    State(state): State<ApiState>,
+    State(state): State<SharedState>,
     caller: Caller,
     Id(id): Id<EndpointId>,
     _: NoBody,
@@ -72,7 +72,7 @@ pub(crate) async fn make_signing_key(
     )
 )]
 pub(crate) async fn get_public_key(
-    State(state): State<ApiState>,
+    State(state): State<SharedState>,
     caller: Caller,
     Id(id): Id<EndpointId>,
 ) -> Answer<Json<PublicKeyView>> {
@@ -95,7 +95,7 @@ pub(crate) async fn get_public_key(
     )
 )]
 pub(crate) async fn delete_signing_key(
-    State(state): State<ApiState>,
+    State(state): State<SharedState>,
     caller: Caller,
     Id(id): Id<EndpointId>,
 ) -> Answer<StatusCode> {

@@ -16,7 +16,7 @@ use crate::auth::Caller;
 use crate::deliveries::ShownStatus;
 use crate::extract::{ApiQuery, Id};
 use crate::problem::{Answer, Problem, ProblemBody};
-use crate::state::ApiState;
+use crate::state::SharedState;
 
 const WINDOW_DEFAULT: Duration = Duration::from_hours(24);
 const WINDOW_MAX: Duration = Duration::from_hours(31 * 24);
@@ -87,7 +87,7 @@ pub(crate) struct DeliveryCounts {
     )
 )]
 pub(crate) async fn webhook_stats(
-    State(state): State<ApiState>,
+    State(state): State<SharedState>,
     caller: Caller,
     Id(id): Id<EndpointId>,
     ApiQuery(query): ApiQuery<StatsQuery>,

@@ -16,7 +16,7 @@ use crate::auth::Caller;
 use crate::extract::{Id, NoBody};
 use crate::outlet::publish_events;
 use crate::problem::{Answer, Problem, ProblemBody};
-use crate::state::ApiState;
+use crate::state::SharedState;
 use crate::trace::trace_of;
 
 /// A test on its way.
@@ -54,7 +54,7 @@ struct TestData {
     )
 )]
 pub(crate) async fn test_webhook(
-    State(state): State<ApiState>,
+    State(state): State<SharedState>,
     caller: Caller,
     Id(id): Id<EndpointId>,
     headers: HeaderMap,

@@ -23,7 +23,7 @@ use super::{events, url};
 use crate::auth::Caller;
 use crate::extract::{ApiJson, Id, nullable};
 use crate::problem::{Answer, FieldError, Problem, ProblemBody};
-use crate::state::ApiState;
+use crate::state::{ApiState, SharedState};
 use crate::text;
 
 /// What to change; fields left out stay as they are.
@@ -84,7 +84,7 @@ pub(crate) struct UpdateWebhook {
     )
 )]
 pub(crate) async fn update_webhook(
-    State(state): State<ApiState>,
+    State(state): State<SharedState>,
     caller: Caller,
     Id(id): Id<EndpointId>,
     ApiJson(body): ApiJson<UpdateWebhook>,

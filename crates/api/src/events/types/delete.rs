@@ -9,7 +9,7 @@ use super::read::unknown;
 use crate::auth::Caller;
 use crate::extract::Id;
 use crate::problem::{Answer, ProblemBody};
-use crate::state::ApiState;
+use crate::state::SharedState;
 
 /// Forget what the tenant says about an event type
 ///
@@ -25,7 +25,7 @@ use crate::state::ApiState;
     )
 )]
 pub(crate) async fn delete_event_type(
-    State(state): State<ApiState>,
+    State(state): State<SharedState>,
     caller: Caller,
     Id(event_type): Id<EventType>,
 ) -> Answer<StatusCode> {

@@ -9,7 +9,7 @@ use super::TAG;
 use super::view::EventTypeView;
 use crate::auth::Caller;
 use crate::problem::Answer;
-use crate::state::ApiState;
+use crate::state::SharedState;
 
 /// A tenant's catalogue.
 #[derive(Debug, Serialize, ToSchema)]
@@ -29,7 +29,7 @@ pub(crate) struct EventTypeList {
     tag = TAG,
     responses((status = 200, description = "The catalogue of the tenant's contract and what the tenant says of its types", body = EventTypeList))
 )]
-pub(crate) async fn list_event_types(State(state): State<ApiState>, caller: Caller) -> Answer<Json<EventTypeList>> {
+pub(crate) async fn list_event_types(State(state): State<SharedState>, caller: Caller) -> Answer<Json<EventTypeList>> {
     let catalogue = caller.contract(&state)?.catalogue();
     let rows = state.store.event_types(&caller.tenant.id).await?;
     let event_types = EventTypeView::all(catalogue, &rows);

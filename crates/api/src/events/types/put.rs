@@ -17,7 +17,7 @@ use super::view::EventTypeDetail;
 use crate::auth::Caller;
 use crate::extract::{ApiJson, Id};
 use crate::problem::{Answer, FieldError, Problem, ProblemBody};
-use crate::state::ApiState;
+use crate::state::SharedState;
 use crate::text;
 
 /// Event types about which a tenant can say something, at most.
@@ -53,7 +53,7 @@ pub(crate) struct PutEventType {
     )
 )]
 pub(crate) async fn put_event_type(
-    State(state): State<ApiState>,
+    State(state): State<SharedState>,
     caller: Caller,
     Id(event_type): Id<EventType>,
     ApiJson(body): ApiJson<PutEventType>,

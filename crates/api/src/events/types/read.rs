@@ -9,7 +9,7 @@ use super::view::EventTypeDetail;
 use crate::auth::Caller;
 use crate::extract::Id;
 use crate::problem::{Answer, Problem, ProblemBody};
-use crate::state::ApiState;
+use crate::state::SharedState;
 
 /// One event type with its schema
 #[utoipa::path(
@@ -23,7 +23,7 @@ use crate::state::ApiState;
     )
 )]
 pub(crate) async fn get_event_type(
-    State(state): State<ApiState>,
+    State(state): State<SharedState>,
     caller: Caller,
     Id(event_type): Id<EventType>,
 ) -> Answer<Json<EventTypeDetail>> {
