@@ -8,6 +8,7 @@ mod gauges;
 mod keys;
 mod live;
 mod measured;
+mod serving;
 mod wiring;
 
 use std::process::ExitCode;

@@ -23,8 +23,9 @@ use crate::config::Config;
 use crate::engine::{self, Engine};
 use crate::gauges::Gauges;
 use crate::keys;
-use crate::live::{Live, LiveRouter};
+use crate::live::Live;
 use crate::measured::{Dues, Measured};
+use crate::serving::{Bounds, serve_until};
 
 /// A part of Whimbrel that can be a process of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -80,7 +81,7 @@ pub(crate) struct Running {
     /// Stops last: health must answer while the others wind down.
     stop_ops: CancellationToken,
     tasks: JoinSet<anyhow::Result<()>>,
-    ops: tokio::task::JoinHandle<std::io::Result<()>>,
+    ops: tokio::task::JoinHandle<()>,
 }
 
 /// Starts the roles. Waits for a store that is away; gives up on what cannot heal.
@@ -97,7 +98,9 @@ pub(crate) async fn start(config: Config, roles: &[Role]) -> anyhow::Result<Runn
     let stop = CancellationToken::new();
     let stop_ops = CancellationToken::new();
     let ops_addr = ops_listener.local_addr()?;
-    let ops = tokio::spawn(serve_until(ops_listener, ops_router(&engine, roles), stop_ops.clone()));
+    let ops_routes = ops_router(&engine, roles);
+    let ops = serve_until(ops_listener, move || ops_routes.clone(), Bounds::default(), stop_ops.clone());
+    let ops = tokio::spawn(ops);
     engine.check().await?;
     prepare(&engine, &config, &contracts, &clock).await?;
     let (admin_key, new_admin_key) = admin_key(&engine, &config, &clock, roles).await?;
@@ -225,9 +228,12 @@ impl Running {
     }
 
     fn spawn_api(&mut self, listener: TcpListener) {
-        let Some(router) = self.live.api.as_ref().map(LiveRouter::router) else { return };
-        let stop = self.stop.clone();
-        self.task("api", async move { serve_until(listener, router, stop).await });
+        let Some(live) = self.live.api.clone() else { return };
+        let serving = serve_until(listener, move || live.routes(), Bounds::default(), self.stop.clone());
+        self.tasks.spawn(async move {
+            serving.await;
+            Ok(())
+        });
     }
 }
 
@@ -274,22 +280,6 @@ fn sender(config: &Config) -> anyhow::Result<(whimbrel_sender::SenderConfig, whi
 
 async fn listen(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address} ({key}): is the port in use?"))
-}
-
-/// How long open connections may take to finish once the process is stopping.
-const DRAIN: Duration = Duration::from_secs(5);
-
-async fn serve_until(listener: TcpListener, router: axum::Router, stop: CancellationToken) -> std::io::Result<()> {
-    let stopped = stop.clone();
-    let serving = axum::serve(listener, router).with_graceful_shutdown(async move { stopped.cancelled().await });
-    let drained = async move {
-        stop.cancelled().await;
-        tokio::time::sleep(DRAIN).await;
-    };
-    tokio::select! {
-        served = serving => served,
-        () = drained => Ok(()),
-    }
 }
 
 fn ops_router(engine: &Engine, roles: &[Role]) -> axum::Router {

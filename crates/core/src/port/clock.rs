@@ -25,7 +25,8 @@ pub trait Clock: Send + Sync + 'static {
     }
 }
 
-/// The machine's clock and the operating system's randomness: the one place that reads them.
+/// The machine's clock, and randomness that a generator in each thread stretches from the operating system's: a delivery
+/// needs several ids, and asking the system for each costs a call. The one place that reads them.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
@@ -37,6 +38,6 @@ impl Clock for SystemClock {
 
     #[expect(clippy::disallowed_methods, reason = "ambient randomness is drawn here and nowhere else")]
     fn fill(&self, bytes: &mut [u8]) {
-        getrandom::fill(bytes).expect("the operating system gives random bytes");
+        rand::fill(bytes);
     }
 }

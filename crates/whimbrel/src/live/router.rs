@@ -3,8 +3,6 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use axum::Router;
-use axum::extract::Request;
-use tower::ServiceExt as _;
 use whimbrel_api::ApiState;
 use whimbrel_core::contract::ContractSet;
 
@@ -28,12 +26,8 @@ impl LiveRouter {
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = router;
     }
 
-    /// What is to be served: hands every request to the routes of the moment.
-    pub(crate) fn router(&self) -> Router {
-        let current = self.current.clone();
-        Router::new().fallback(move |request: Request| {
-            let router = current.read().unwrap_or_else(PoisonError::into_inner).clone();
-            router.oneshot(request)
-        })
+    /// The routes of the moment.
+    pub(crate) fn routes(&self) -> Router {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
