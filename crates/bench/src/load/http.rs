@@ -10,10 +10,17 @@ use futures::future::try_join_all;
 use hyper::{Request, StatusCode};
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::connection::{Connection, Outgoing};
 use super::events::Events;
 use crate::receiver::Receiver;
+
+/// Idle connections, the one used last on top.
+type Idle = Mutex<Vec<(Instant, Connection)>>;
+
+/// How long an idle connection is used again; the API closes it some time later.
+const IDLE_MAX: Duration = Duration::from_secs(30);
 
 /// Where and as whom events are published.
 #[derive(Debug, Clone)]
@@ -59,7 +66,7 @@ impl HttpIntake {
     pub async fn paced(&self, events: &Events, per_second: f64, receiver: &Receiver) -> Result<Vec<u64>> {
         let start = receiver.now_us();
         let mut begun = Vec::with_capacity(events.count());
-        let (pool, mut publishing) = (Arc::new(Mutex::new(Vec::new())), JoinSet::new());
+        let (pool, mut publishing) = (Arc::new(Idle::default()), JoinSet::new());
         let mut offset = Duration::ZERO;
         for number in 0..events.count() {
             let at = start + crate::receiver::micros(offset);
@@ -100,14 +107,14 @@ impl HttpIntake {
     }
 
     /// Over an idle connection of the pool, or a new one.
-    async fn publish_pooled(&self, pool: &Mutex<Vec<Connection>>, events: &Events, number: usize) -> Result<()> {
-        let idle = pool.lock().await.pop();
+    async fn publish_pooled(&self, pool: &Idle, events: &Events, number: usize) -> Result<()> {
+        let idle = pool.lock().await.pop().filter(|(since, _)| since.elapsed() < IDLE_MAX);
         let mut connection = match idle {
-            Some(connection) => connection,
+            Some((_, connection)) => connection,
             None => Connection::open(&self.base).await?,
         };
         self.publish(&mut connection, events, number).await?;
-        pool.lock().await.push(connection);
+        pool.lock().await.push((Instant::now(), connection));
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use super::latency::count;
 use super::stretch::Stretch;
@@ -42,6 +42,7 @@ pub(super) async fn run(bench: &Bench, engine: Engine) -> Result<Vec<Measured>> 
     let begun = receiver.now_us();
     let name = format!("{storm} first attempts that fail");
     let filled = Stretch::run(bench, &round, name, Load::HttpBatches, &events.part(0, storm)).await?;
+    write_out().await?;
     let waiting = float_of(storm * 2) - float(receiver.look(Tally::requests));
     let until_due = (receiver.instant(begun) + delay).saturating_duration_since(tokio::time::Instant::now());
 
@@ -65,6 +66,15 @@ pub(super) async fn run(bench: &Bench, engine: Engine) -> Result<Vec<Measured>> 
     measured[2].further.insert("deliveries retried meanwhile".into(), float_of(retried));
     round.system.discard(&bench.servers).await?;
     Ok(measured)
+}
+
+/// Has the kernel write what it still holds for files: it would do so of itself 30 s after, just when the retries come
+/// out, and for 50 ms nothing would be durable.
+async fn write_out() -> Result<()> {
+    let directory = whimbrel_testkit::servers::build_dir()?;
+    let status = tokio::process::Command::new("sync").arg("-f").arg(directory).status().await?;
+    ensure!(status.success(), "sync failed: {status}");
+    Ok(())
 }
 
 fn first_delay(storm: usize) -> Duration {
