@@ -2,7 +2,7 @@
 //! when a job carries a newer version (rule 10).
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::HeaderMap;
@@ -22,8 +22,9 @@ use crate::headers;
 
 /// A copy never lives longer.
 const LIFE: Duration = Duration::from_secs(5);
-/// Copies kept; at the bound the expired ones go, and then all.
+/// Copies kept; at the bound all go. Each time there are twice as many as there were, the expired ones do.
 const ENTRIES_MAX: usize = 20_000;
+const TIDY_MIN: usize = 256;
 
 /// An endpoint ready to be sent to.
 pub(crate) struct Target {
@@ -75,7 +76,33 @@ pub(crate) struct EndpointCache {
     contracts: Contracts,
     policy: Arc<EgressPolicy>,
     clock: Arc<dyn Clock>,
-    entries: Mutex<HashMap<EndpointId, Entry>>,
+    entries: Mutex<Entries>,
+}
+
+struct Entries {
+    by_id: HashMap<EndpointId, Entry>,
+    /// At how many of them the expired ones are looked for.
+    tidy_at: usize,
+}
+
+impl Default for Entries {
+    fn default() -> Self {
+        Self { by_id: HashMap::new(), tidy_at: TIDY_MIN }
+    }
+}
+
+impl Entries {
+    fn keep(&mut self, id: EndpointId, entry: Entry) {
+        if self.by_id.len() >= self.tidy_at {
+            let now = entry.read_at;
+            self.by_id.retain(|_, entry| now.since(entry.read_at) < LIFE);
+            if self.by_id.len() >= ENTRIES_MAX {
+                self.by_id.clear();
+            }
+            self.tidy_at = (self.by_id.len() * 2).clamp(TIDY_MIN, ENTRIES_MAX);
+        }
+        self.by_id.insert(id, entry);
+    }
 }
 
 /// What is known about an endpoint.
@@ -125,11 +152,11 @@ impl EndpointCache {
             match &value {
                 Some(None) => known.insert(id, Known::Unready),
                 Some(Some(target)) => {
-                    self.keep(id, Entry { read_at, target: Some(target.clone()) });
+                    self.entries().keep(id, Entry { read_at, target: Some(target.clone()) });
                     known.insert(id, Known::Target(target.clone()))
                 }
                 None => {
-                    self.keep(id, Entry { read_at, target: None });
+                    self.entries().keep(id, Entry { read_at, target: None });
                     known.insert(id, Known::Missing)
                 }
             };
@@ -139,11 +166,11 @@ impl EndpointCache {
 
     fn look(&self, wanted: &[(EndpointId, i64)]) -> (HashMap<EndpointId, Known>, Vec<EndpointId>) {
         let now = self.clock.now();
-        let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let entries = self.entries();
         let mut known = HashMap::with_capacity(wanted.len());
         let mut missing = Vec::new();
         for (id, version) in wanted {
-            let entry = entries.get(id).filter(|entry| now.since(entry.read_at) < LIFE);
+            let entry = entries.by_id.get(id).filter(|entry| now.since(entry.read_at) < LIFE);
             match entry {
                 Some(Entry { target: Some(target), .. }) if target.endpoint.version >= *version => {
                     known.insert(*id, Known::Target(target.clone()));
@@ -159,18 +186,6 @@ impl EndpointCache {
         (known, missing)
     }
 
-    fn keep(&self, id: EndpointId, entry: Entry) {
-        let now = entry.read_at;
-        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        if entries.len() >= ENTRIES_MAX {
-            entries.retain(|_, entry| now.since(entry.read_at) < LIFE);
-            if entries.len() >= ENTRIES_MAX {
-                entries.clear();
-            }
-        }
-        entries.insert(id, entry);
-    }
-
     fn target(&self, endpoint: Endpoint) -> Option<Arc<Target>> {
         let Some(contract) = self.contracts.current().get(&endpoint.contract).cloned() else {
             warn!(endpoint = %endpoint.id, contract = %endpoint.contract, "this process does not know the contract");
@@ -182,11 +197,41 @@ impl EndpointCache {
 
     /// Forgets one endpoint.
     pub(crate) fn forget(&self, id: EndpointId) {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        self.entries().by_id.remove(&id);
     }
 
     /// Forgets all: the notice channel was lost.
     pub(crate) fn flush(&self) {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.entries().by_id.clear();
+    }
+
+    fn entries(&self) -> MutexGuard<'_, Entries> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Copies kept after so many endpoints, one every `apart`.
+    fn kept(endpoints: usize, apart: Duration) -> usize {
+        let mut entries = Entries::default();
+        let mut read_at = Timestamp::from_secs(1_768_478_400);
+        for number in 0..endpoints {
+            let mut random = [0; 10];
+            random[..8].copy_from_slice(&number.to_be_bytes());
+            entries.keep(EndpointId::generate(read_at, random), Entry { read_at, target: None });
+            read_at = read_at + apart;
+        }
+        entries.by_id.len()
+    }
+
+    #[test]
+    fn expired_copies_do_not_stay() {
+        // A hundred are used within a copy's life.
+        assert!((100..=TIDY_MIN).contains(&kept(10_000, LIFE / 100)));
+        assert_eq!(kept(10_000, Duration::ZERO), 10_000, "all of them are fresh");
+        assert!(kept(3 * ENTRIES_MAX + 1, Duration::ZERO) <= ENTRIES_MAX);
     }
 }
