@@ -64,14 +64,9 @@ impl<W: Write> Lines<W> {
     pub(crate) fn flush(&self) {
         // Held first, so that lines stay in their order.
         let mut output = held(&self.0.output);
-        let mut gathered = std::mem::take(&mut *held(&self.0.gathered));
+        let gathered = std::mem::take(&mut *held(&self.0.gathered));
         // There is nowhere to say that the log cannot be written.
         let _ = output.write_all(&gathered).and_then(|()| output.flush());
-        gathered.clear();
-        let mut next = held(&self.0.gathered);
-        if next.is_empty() {
-            *next = gathered;
-        }
     }
 }
 

@@ -54,7 +54,7 @@ where
         let connection = Box::pin(open.watch(builder.serve_connection(TokioIo::new(stream), service)));
         tokio::spawn(async move {
             if let Err(error) = connection.await {
-                debug!(%error, "a connection ended before its request");
+                debug!(%error, "a connection ended early");
             }
             drop(place);
         });

@@ -19,6 +19,7 @@ use whimbrel_core::port::{Clock, SystemClock};
 use super::answers::{Answers, Place};
 use super::seen::{self, Seen};
 use crate::cmd::shared::Verifier;
+use crate::serving::{Bounds, serve_until};
 
 /// The largest body that is read: above every contract's payload limit.
 const BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -31,7 +32,7 @@ const DRAIN: Duration = Duration::from_secs(1);
 pub(crate) struct Receiver {
     address: SocketAddr,
     stop: CancellationToken,
-    task: JoinHandle<std::io::Result<()>>,
+    task: JoinHandle<()>,
 }
 
 struct Shared {
@@ -64,8 +65,8 @@ impl Receiver {
         let shared = Arc::new(Shared { verifier, answers, counts: Mutex::default(), lines });
         let stop = CancellationToken::new();
         let router = axum::Router::new().fallback(receive).with_state(shared);
-        let serving = axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
-        Ok(Self { address, stop, task: tokio::spawn(serving.into_future()) })
+        let serving = serve_until(listener, move || router.clone(), Bounds::default(), stop.clone());
+        Ok(Self { address, stop, task: tokio::spawn(serving) })
     }
 
     /// Where it listens.
