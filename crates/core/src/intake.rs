@@ -1,6 +1,7 @@
 //! What an event from outside must be before it is queued: the same over HTTP and AMQP.
 
 mod cloud_event;
+mod format;
 mod idempotency;
 mod trace;
 mod validate;
@@ -8,6 +9,7 @@ mod validate;
 use bytes::Bytes;
 
 pub use cloud_event::{CLOUD_EVENTS_JSON, CloudEvent};
+pub use format::{Format, essence};
 pub use idempotency::{IDEMPOTENCY_KEY_BYTES_MAX, IDEMPOTENCY_WINDOW, IdempotencyKey, content_hash};
 pub use trace::trace_context;
 pub use validate::{Window, check_payload, render_within, validate};

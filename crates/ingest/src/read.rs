@@ -3,13 +3,13 @@
 
 use bytes::Bytes;
 use whimbrel_core::event::TraceContext;
-use whimbrel_core::intake::{CloudEvent, IdempotencyKey, IncomingEvent, event_type, trace_context};
+use whimbrel_core::intake::{CloudEvent, Format, IdempotencyKey, IncomingEvent, essence, event_type, trace_context};
 use whimbrel_core::message::{decode, trace_from_wire, v1};
 use whimbrel_core::port::Received;
 use whimbrel_core::problem::Rejection;
 use whimbrel_core::{EndpointId, EventId, TenantId, Timestamp};
 
-use crate::unpack::{Format, essence, events};
+use crate::unpack::events;
 
 /// An event that could be read.
 #[derive(Debug)]

@@ -7,7 +7,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use tracing::{debug, info, warn};
 use whimbrel_core::Timestamp;
-use whimbrel_core::message::{PROTOBUF, decode, decode_jobs, decode_outcomes, v1};
+use whimbrel_core::intake::Format;
+use whimbrel_core::message::{decode, decode_jobs, decode_outcomes, v1};
 use whimbrel_core::parking::{DELIVERY_LIMIT, Parked};
 use whimbrel_core::port::{ParkedFate, Parking, ParkingError, QueueError, Source};
 
@@ -113,14 +114,17 @@ fn is_well_formed(parked: &Parked) -> bool {
 
 /// In one of the forms that ingest reads; whether it is accepted is ingest's to say.
 fn is_event(parked: &Parked, payload: Bytes) -> bool {
-    match parked.content_type.as_str() {
-        PROTOBUF => decode::<v1::Event>("Event", payload).is_ok(),
-        _ => serde_json::from_slice::<serde_json::Value>(&payload).is_ok(),
+    match Format::of(&parked.content_type) {
+        Format::Json | Format::CloudEvent => serde_json::from_slice::<serde_json::Value>(&payload).is_ok(),
+        Format::Event => decode::<v1::Event>("Event", payload).is_ok(),
+        Format::Events => decode::<v1::Events>("Events", payload).is_ok(),
+        Format::OtherProtobuf | Format::Other => false,
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use whimbrel_core::message::{PROTOBUF, PROTOBUF_EVENTS, encode_events};
     use whimbrel_core::parking::Origin;
     use whimbrel_core::port::Lane;
 
@@ -129,13 +133,17 @@ mod tests {
     const AT: i64 = 1_768_478_400;
 
     fn parked(source: Source, reason: &str, payload: &[u8], redriven: u32) -> Parked {
+        parked_as("application/json", source, reason, payload, redriven)
+    }
+
+    fn parked_as(content_type: &str, source: Source, reason: &str, payload: &[u8], redriven: u32) -> Parked {
         let origin = Origin { redriven, ..Origin::default() };
         let payload = Bytes::copy_from_slice(payload);
         Parked::new(
             Some(source),
             reason.into(),
             Some(Timestamp::from_secs(AT)),
-            "application/json".into(),
+            content_type.into(),
             payload,
             origin,
             &[],
@@ -158,5 +166,23 @@ mod tests {
         assert_eq!(due(&parked(Source::Events, limit, b"{", 0)), None);
         assert!(due(&parked(Source::Events, limit, b"{}", 0)).is_some());
         assert_eq!(due(&parked(Source::Events, "unknown_tenant: acme", b"{}", 0)), None);
+        assert_eq!(due(&parked_as(PROTOBUF_EVENTS, Source::Events, limit, b"\xff\xff", 0)), None);
+        assert_eq!(due(&parked_as("text/plain", Source::Events, limit, b"{}", 0)), None);
+    }
+
+    #[test]
+    fn rule_19_events_go_back_in_every_form_that_ingest_reads() {
+        let event =
+            Bytes::from(prost::Message::encode_to_vec(&v1::Event { tenant: "t".into(), ..v1::Event::default() }));
+        let pack = encode_events(vec![event.clone(), event.clone()]);
+        for (content_type, payload) in [
+            (PROTOBUF, &event[..]),
+            (PROTOBUF_EVENTS, &pack[..]),
+            ("application/json; charset=utf-8", b"{}"),
+            ("application/cloudevents+json", b"{}"),
+        ] {
+            let parked = parked_as(content_type, Source::Events, "delivery_limit: often", payload, 0);
+            assert!(due(&parked).is_some(), "{content_type}");
+        }
     }
 }
