@@ -71,7 +71,10 @@ impl RabbitParking {
             let channel = self.ask(connection.create_channel()).await?;
             self.ask(channel.confirm_select(ConfirmSelectOptions::default())).await?;
             let shelf = Shelf { parking: self, channel, queue };
-            if shelf.walk(look, walk).await? {
+            let walked = shelf.walk(look, walk).await;
+            // Before the connection: lapin takes a channel that closes within a closing connection for an error.
+            let _ = timeout(CLOSE_TIMEOUT, shelf.channel.close(200, "done".into())).await;
+            if walked? {
                 walk.more = true;
                 break;
             }
