@@ -155,8 +155,7 @@ async fn a_schema_parks_what_upstream_publishes_wrongly() -> Result<()> {
     let vhost = system.servers.vhost();
     let properties = json!({"type": "order.created", "message_id": "m1", "content_type": "application/json", "delivery_mode": 2, "headers": {"tenant": "default"}});
     vhost.publish("whimbrel.events", "order.created", &properties, b"{\"n\":1}").await?;
-    vhost.wait_for_depth("whimbrel.parking.v1", 1, SOON).await?;
-    let parked = vhost.peek("whimbrel.parking.v1", 1).await?;
+    let parked = vhost.wait_for_messages("whimbrel.parking.v1", 1, SOON).await?;
     let reason = format!("{:?}", parked[0]);
     assert!(reason.contains("schema"), "{reason}");
     Ok(())

@@ -2,6 +2,7 @@
 
 mod broker;
 mod management;
+mod upstream;
 mod vhost;
 
 pub use broker::Broker;

@@ -74,8 +74,7 @@ async fn an_unroutable_message_is_kept() -> anyhow::Result<()> {
     vhost.management().call(Method::DELETE, &binding, None).await?;
     let queue = support::connect(vhost.amqp_url()).await?;
     queue.publisher().publish(vec![message(Route::Jobs(Lane::Bulk), "nowhere to go")]).await?;
-    vhost.wait_for_depth("whimbrel.unroutable.v1", 1, PATIENCE).await?;
-    let kept = vhost.peek("whimbrel.unroutable.v1", 1).await?.remove(0);
+    let kept = vhost.wait_for_messages("whimbrel.unroutable.v1", 1, PATIENCE).await?.remove(0);
     assert_eq!((kept.payload.as_str(), kept.routing_key.as_str()), ("nowhere to go", "now.bulk"));
     Ok(())
 }

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use reqwest::{Method, Url};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
-use super::{Broker, Management};
+use super::{Broker, Management, upstream};
 use crate::servers::unique;
 use crate::wait;
 
@@ -123,19 +123,7 @@ impl Vhost {
     /// # Errors
     /// Also when no queue took the message.
     pub async fn publish(&self, exchange: &str, routing_key: &str, properties: &Value, body: &[u8]) -> Result<()> {
-        // The API's name for the exchange without one.
-        let exchange = if exchange.is_empty() { "amq.default" } else { exchange };
-        let message = json!({
-            "routing_key": routing_key,
-            "properties": properties,
-            "payload": data_encoding::BASE64.encode(body),
-            "payload_encoding": "base64",
-        });
-        let answer = self.call(Method::POST, &["exchanges", &self.name, exchange, "publish"], message).await?;
-        if answer["routed"] != json!(true) {
-            bail!("no queue took the message published to {exchange} with key {routing_key}");
-        }
-        Ok(())
+        upstream::publish(self.amqp_url(), exchange, routing_key, properties, body).await
     }
 
     /// The first messages of `queue`, which stay in it (marked as redelivered).
@@ -143,6 +131,17 @@ impl Vhost {
         let body = json!({"count": count, "ackmode": "ack_requeue_true", "encoding": "auto"});
         let messages = self.call(Method::POST, &["queues", &self.name, queue, "get"], body).await?;
         Ok(serde_json::from_value(messages)?)
+    }
+
+    /// Waits until `queue` shows exactly `count` messages, and gives them. What another consumer has in hand, were it for a
+    /// look only, is not shown.
+    pub async fn wait_for_messages(&self, queue: &str, count: usize, timeout: Duration) -> Result<Vec<Message>> {
+        // Each look counts as a delivery, so there are few in vain.
+        self.wait_for_depth(queue, u64::try_from(count)?, timeout).await?;
+        let what = format!("queue {queue} shows {count} messages");
+        let more = u32::try_from(count)?.saturating_add(1);
+        wait::until(&what, timeout, async || self.peek(queue, more).await.ok().filter(|found| found.len() == count))
+            .await
     }
 
     /// How many messages `queue` holds, those handed to consumers included; a fraction of a second old.
@@ -229,9 +228,7 @@ mod tests {
         let properties = json!({"message_id": "m1", "headers": {"tenant": "acme"}});
         vhost.publish("", "q", &properties, b"{\"n\":1}").await?;
         vhost.publish("", "q", &properties, b"\xff\x00").await?;
-        vhost.wait_for_depth("q", 2, TIMEOUT).await?;
-
-        let messages = vhost.peek("q", 2).await?;
+        let messages = vhost.wait_for_messages("q", 2, TIMEOUT).await?;
         assert_eq!(messages[0].payload, "{\"n\":1}");
         assert_eq!(messages[0].properties["headers"]["tenant"], "acme");
         assert_eq!((messages[1].payload.as_str(), messages[1].payload_encoding.as_str()), ("/wA=", "base64"));
@@ -246,6 +243,8 @@ mod tests {
         let vhost = vhost().await?;
         let error = vhost.publish("amq.topic", "nowhere", &json!({}), b"").await.expect_err("unroutable");
         assert!(error.to_string().contains("amq.topic"), "{error}");
+        let error = vhost.publish("no.such.exchange", "", &json!({}), b"").await.expect_err("no exchange");
+        assert!(error.to_string().contains("no.such.exchange"), "{error}");
         Ok(())
     }
 
