@@ -11,6 +11,7 @@ use lapin::{Channel, Consumer as Deliveries};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 use whimbrel_core::port::{Acker, Clock, Consumer, QueueError, Received, Source};
 
@@ -23,7 +24,7 @@ use crate::topology::{NOTICES, queue_of};
 
 /// How long the broker may take to give a subscription, or to take one back.
 const SUBSCRIBE_TIMEOUT: Duration = Duration::from_secs(10);
-const UNSUBSCRIBE_TIMEOUT: Duration = Duration::from_secs(3);
+pub(crate) const UNSUBSCRIBE_TIMEOUT: Duration = Duration::from_secs(3);
 /// As for connections: lasting faults are tried again only after a while.
 const STRIKE_PAUSE: Duration = Duration::from_millis(700);
 /// Notices that may wait for a slow listener; then the oldest go. Nobody may rely on hearing each.
@@ -48,6 +49,7 @@ impl RabbitConsumer {
         prefetch: u16,
         clock: Arc<dyn Clock>,
         closing: &CancellationToken,
+        tasks: &TaskTracker,
     ) -> Self {
         let prefetch = prefetch.max(1);
         let (sender, deliveries) = mpsc::channel(prefetch.into());
@@ -56,7 +58,7 @@ impl RabbitConsumer {
         let connected = keeper.is_up();
         let stop = closing.child_token();
         let pump = Pump { keeper, source, prefetch, clock, sender, unacked: Arc::clone(&unacked), stop: stop.clone() };
-        tokio::spawn(pump.run(Arc::clone(&end), trying));
+        tasks.spawn(pump.run(Arc::clone(&end), trying));
         if connected {
             // Either way it goes on in the background.
             let _ = timeout(SUBSCRIBE_TIMEOUT, tried).await;
@@ -171,13 +173,13 @@ impl Pump {
     }
 
     /// Hands deliveries on until the subscription ends, by itself or because nobody receives any more.
-    async fn forward(&self, channel: Channel, deliveries: Deliveries, link: &Link) {
+    async fn forward(&self, channel: Channel, mut deliveries: Deliveries, link: &Link) {
         let epoch = self.unacked.begin_epoch(channel);
         let reason = tokio::select! {
             () = self.stop.cancelled() => None,
             () = link.broken.cancelled() => None,
             () = self.unacked.failed.notified() => Some("an ack failed".to_owned()),
-            reason = self.hand_on(deliveries, epoch) => Some(reason),
+            reason = self.hand_on(&mut deliveries, epoch) => Some(reason),
         };
         if let Some(reason) = reason {
             warn!(source = %self.source, reason, "a subscription ended, subscribing again");
@@ -188,9 +190,11 @@ impl Pump {
         {
             link.fail("a channel did not close");
         }
+        // Not before: dropped, it cancels itself, and on a channel that closes lapin takes that for the connection's end.
+        drop(deliveries);
     }
 
-    async fn hand_on(&self, mut deliveries: Deliveries, epoch: u64) -> String {
+    async fn hand_on(&self, deliveries: &mut Deliveries, epoch: u64) -> String {
         while let Some(delivery) = deliveries.next().await {
             let delivery = match delivery {
                 Ok(delivery) => delivery,

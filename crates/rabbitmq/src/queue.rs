@@ -9,12 +9,13 @@ use lapin::types::FieldTable;
 use lapin::{Channel, ExchangeKind};
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
 use whimbrel_core::port::{Clock, Consumer, DepthRow, Publisher, Queue, QueueError, Source};
 use whimbrel_core::tier::Tiers;
 
 use crate::address::Address;
 use crate::connection::{Keeper, Purpose};
-use crate::consumer::RabbitConsumer;
+use crate::consumer::{RabbitConsumer, UNSUBSCRIBE_TIMEOUT};
 use crate::fault::Fault;
 use crate::publisher::RabbitPublisher;
 use crate::topology::{EVENTS, Topology};
@@ -41,6 +42,8 @@ pub struct RabbitQueue {
     publisher: Arc<RabbitPublisher>,
     clock: Arc<dyn Clock>,
     closing: CancellationToken,
+    /// One for each consumer.
+    subscriptions: TaskTracker,
     stop: CancellationToken,
     _stop_when_dropped: DropGuard,
 }
@@ -55,11 +58,22 @@ impl RabbitQueue {
             Arc::new(Keeper::start(purpose, &options.role, address.clone(), clock.clone(), stop.child_token()))
         };
         let (publishing, consuming) = (keep(Purpose::Publish), keep(Purpose::Consume));
-        let guard = stop.clone().drop_guard();
+        let stop_when_dropped = stop.clone().drop_guard();
         tokio::try_join!(publishing.settled(), consuming.settled())?;
         let user = options.name_user.then(|| address.uri().authority.userinfo.username);
         let publisher = Arc::new(RabbitPublisher::new(publishing.clone(), tiers.clone(), user, closing.clone()));
-        Ok(Arc::new(Self { tiers, consuming, publishing, publisher, clock, closing, stop, _stop_when_dropped: guard }))
+        let subscriptions = TaskTracker::new();
+        Ok(Arc::new(Self {
+            tiers,
+            consuming,
+            publishing,
+            publisher,
+            clock,
+            closing,
+            subscriptions,
+            stop,
+            _stop_when_dropped: stop_when_dropped,
+        }))
     }
 
     /// Whether every exchange and queue is there; their arguments and bindings take
@@ -128,8 +142,9 @@ impl Queue for RabbitQueue {
         if self.closing.is_cancelled() {
             return Err(QueueError::Closed);
         }
-        let keeper = self.consuming.clone();
-        Ok(Box::new(RabbitConsumer::start(keeper, source, prefetch, self.clock.clone(), &self.closing).await))
+        let (keeper, clock) = (self.consuming.clone(), self.clock.clone());
+        let started = RabbitConsumer::start(keeper, source, prefetch, clock, &self.closing, &self.subscriptions);
+        Ok(Box::new(started.await))
     }
 
     async fn ping(&self) -> Result<(), QueueError> {
@@ -148,6 +163,9 @@ impl Queue for RabbitQueue {
     async fn close(&self) {
         self.closing.cancel();
         self.publisher.idle().await;
+        // Before the connection: lapin takes a channel that closes within a closing connection for an error.
+        self.subscriptions.close();
+        let _ = timeout(UNSUBSCRIBE_TIMEOUT, self.subscriptions.wait()).await;
         self.stop.cancel();
         tokio::join!(self.publishing.closed(), self.consuming.closed());
     }
