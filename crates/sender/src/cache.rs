@@ -8,16 +8,17 @@ use std::time::Duration;
 use http::HeaderMap;
 use tracing::{error, warn};
 use url::Url;
-use whimbrel_core::contract::{Contract, Contracts};
+use whimbrel_core::contract::{Contract, ContractName, Contracts};
 use whimbrel_core::endpoint::Endpoint;
 use whimbrel_core::outcome::ErrorKind;
 use whimbrel_core::port::{Clock, Lookup, StoreError};
 use whimbrel_core::signing::Signer;
-use whimbrel_core::{EndpointId, Timestamp};
+use whimbrel_core::{EndpointId, TenantId, Timestamp};
 
 use crate::client::Destination;
 use crate::egress::EgressPolicy;
 use crate::failure::Failure;
+use crate::gate::Limits;
 use crate::headers;
 
 /// A copy never lives longer.
@@ -26,9 +27,15 @@ const LIFE: Duration = Duration::from_secs(5);
 const ENTRIES_MAX: usize = 20_000;
 const TIDY_MIN: usize = 256;
 
-/// An endpoint ready to be sent to.
+/// An endpoint ready to be sent to: of all that the store knows, what a sender needs, for it may need thousands.
 pub(crate) struct Target {
-    pub(crate) endpoint: Endpoint,
+    pub(crate) tenant: TenantId,
+    /// Of the endpoint.
+    pub(crate) version: i64,
+    pub(crate) is_active: bool,
+    pub(crate) limits: Limits,
+    /// One deadline from connecting to the status line: the contract's, or the endpoint's if that is shorter.
+    pub(crate) timeout: Duration,
     pub(crate) contract: Arc<Contract>,
     /// How to send, or why that is not possible.
     pub(crate) way: Result<Way, Failure>,
@@ -36,18 +43,25 @@ pub(crate) struct Target {
 
 /// Where requests go, how they may get there, what they carry, and how they are signed.
 pub(crate) struct Way {
-    pub(crate) url: Url,
     pub(crate) destination: Destination,
     /// The headers that are the same in every request; the endpoint's own are sensitive.
-    pub(crate) constant: HeaderMap,
+    pub(crate) constant: Arc<HeaderMap>,
     pub(crate) signer: Signer,
 }
 
 impl Target {
-    /// One deadline from connecting to the status line: the contract's, or the endpoint's if that is shorter.
-    pub(crate) fn timeout(&self) -> Duration {
-        let contract = self.contract.timeout();
-        self.endpoint.options.timeout.map_or(contract, |own| own.min(contract))
+    pub(crate) fn new(endpoint: &Endpoint, contract: Arc<Contract>, policy: &EgressPolicy) -> Self {
+        let way = Way::new(endpoint, &contract, policy);
+        let timeout = contract.timeout();
+        Self {
+            tenant: endpoint.tenant.clone(),
+            version: endpoint.version,
+            is_active: endpoint.status.is_active(),
+            limits: Limits::of(&endpoint.options),
+            timeout: endpoint.options.timeout.map_or(timeout, |own| own.min(timeout)),
+            contract,
+            way,
+        }
     }
 }
 
@@ -60,7 +74,7 @@ impl Way {
         let signer = Signer::new(contract, &endpoint.secrets)
             .map_err(|error| Failure::new(ErrorKind::Protocol, format!("the secret cannot sign: {error}")))?;
         let constant = headers::constant(&endpoint.headers, contract, &signer)?;
-        Ok(Self { url, destination, constant, signer })
+        Ok(Self { destination, constant: Arc::new(constant), signer })
     }
 }
 
@@ -77,6 +91,13 @@ pub(crate) struct EndpointCache {
     policy: Arc<EgressPolicy>,
     clock: Arc<dyn Clock>,
     entries: Mutex<Entries>,
+    common: Mutex<HashMap<ContractName, Common>>,
+}
+
+/// What requests carry to endpoints without headers of their own.
+struct Common {
+    contract: Arc<Contract>,
+    headers: Arc<HeaderMap>,
 }
 
 struct Entries {
@@ -123,7 +144,7 @@ impl EndpointCache {
         policy: Arc<EgressPolicy>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { store, contracts, policy, clock, entries: Mutex::default() }
+        Self { store, contracts, policy, clock, entries: Mutex::default(), common: Mutex::default() }
     }
 
     /// The endpoints of a batch of jobs, each at least as new as its job says; one read for all that
@@ -148,7 +169,7 @@ impl EndpointCache {
         let mut by_id: HashMap<EndpointId, Endpoint> =
             found.into_iter().map(|endpoint| (endpoint.id, endpoint)).collect();
         for id in missing {
-            let value = by_id.remove(&id).map(|endpoint| self.target(endpoint));
+            let value = by_id.remove(&id).map(|endpoint| self.target(&endpoint));
             match &value {
                 Some(None) => known.insert(id, Known::Unready),
                 Some(Some(target)) => {
@@ -172,7 +193,7 @@ impl EndpointCache {
         for (id, version) in wanted {
             let entry = entries.by_id.get(id).filter(|entry| now.since(entry.read_at) < LIFE);
             match entry {
-                Some(Entry { target: Some(target), .. }) if target.endpoint.version >= *version => {
+                Some(Entry { target: Some(target), .. }) if target.version >= *version => {
                     known.insert(*id, Known::Target(target.clone()));
                 }
                 Some(Entry { target: None, .. }) => {
@@ -186,13 +207,32 @@ impl EndpointCache {
         (known, missing)
     }
 
-    fn target(&self, endpoint: Endpoint) -> Option<Arc<Target>> {
+    fn target(&self, endpoint: &Endpoint) -> Option<Arc<Target>> {
         let Some(contract) = self.contracts.current().get(&endpoint.contract).cloned() else {
             warn!(endpoint = %endpoint.id, contract = %endpoint.contract, "this process does not know the contract");
             return None;
         };
-        let way = Way::new(&endpoint, &contract, &self.policy);
-        Some(Arc::new(Target { endpoint, contract, way }))
+        let mut target = Target::new(endpoint, contract, &self.policy);
+        if let Ok(way) = &mut target.way
+            && endpoint.headers.0.is_empty()
+        {
+            way.constant = self.common(&target.contract, &way.constant);
+        }
+        Some(Arc::new(target))
+    }
+
+    /// The same headers, shared by all who carry them.
+    fn common(&self, contract: &Arc<Contract>, headers: &Arc<HeaderMap>) -> Arc<HeaderMap> {
+        let mut common = self.common.lock().unwrap_or_else(PoisonError::into_inner);
+        match common.get(contract.name()) {
+            // A contract may be loaded anew under its name.
+            Some(known) if Arc::ptr_eq(&known.contract, contract) => known.headers.clone(),
+            _ => {
+                let new = Common { contract: contract.clone(), headers: headers.clone() };
+                common.insert(contract.name().clone(), new);
+                headers.clone()
+            }
+        }
     }
 
     /// Forgets one endpoint.

@@ -28,6 +28,21 @@ pub(crate) const START_WITHIN: Duration = Duration::from_secs(2);
 /// Endpoints without traffic are forgotten when there are more than this.
 const ENDPOINTS_MAX: usize = 20_000;
 
+/// What an endpoint's owner wants of its gate.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Limits {
+    /// POSTs under way at most.
+    in_flight_max: Option<u32>,
+    /// POSTs a second at most.
+    rate: Option<u32>,
+}
+
+impl Limits {
+    pub(crate) fn of(options: &EndpointOptions) -> Self {
+        Self { in_flight_max: options.in_flight_max, rate: options.rate_limit }
+    }
+}
+
 /// Every endpoint's gate.
 pub(crate) struct Gates {
     in_flight_max: usize,
@@ -47,10 +62,10 @@ impl Gates {
     }
 
     /// The endpoint's gate, as wide as the newest version of its options wants it.
-    pub(crate) fn of(&self, endpoint: EndpointId, version: i64, options: &EndpointOptions) -> Arc<Gate> {
+    pub(crate) fn of(&self, endpoint: EndpointId, version: i64, limits: Limits) -> Arc<Gate> {
         let gate = self.known.lock().unwrap_or_else(PoisonError::into_inner).gate(endpoint);
-        let own = options.in_flight_max.map_or(usize::MAX, |own| usize::try_from(own).unwrap_or(usize::MAX));
-        gate.set(version, own.min(self.in_flight_max).max(1), options.rate_limit);
+        let own = limits.in_flight_max.map_or(usize::MAX, |own| usize::try_from(own).unwrap_or(usize::MAX));
+        gate.set(version, own.min(self.in_flight_max).max(1), limits.rate);
         gate
     }
 }

@@ -16,12 +16,12 @@ fn endpoint() -> EndpointId {
     EndpointId::generate(whimbrel_core::Timestamp::from_secs(1), [1; 10])
 }
 
-fn own_cap(cap: u32) -> EndpointOptions {
-    EndpointOptions { in_flight_max: Some(cap), ..EndpointOptions::default() }
+fn own_cap(cap: u32) -> Limits {
+    Limits { in_flight_max: Some(cap), ..Limits::default() }
 }
 
-fn rate(rate: u32) -> EndpointOptions {
-    EndpointOptions { rate_limit: Some(rate), ..EndpointOptions::default() }
+fn rate(rate: u32) -> Limits {
+    Limits { rate: Some(rate), ..Limits::default() }
 }
 
 async fn place(gate: &Arc<Gate>) -> Place {
@@ -39,7 +39,7 @@ async fn all_places(gate: &Arc<Gate>, at_most: usize) -> Vec<Place> {
 
 #[tokio::test(start_paused = true)]
 async fn rule_17_an_endpoint_has_so_many_places_and_no_one_waits_long() {
-    let gate = Gates::new(1).of(endpoint(), 1, &EndpointOptions::default());
+    let gate = Gates::new(1).of(endpoint(), 1, Limits::default());
     let only = place(&gate).await;
     let before = Instant::now();
     assert_eq!(refused(&gate).await, Refused::Busy);
@@ -51,7 +51,7 @@ async fn rule_17_an_endpoint_has_so_many_places_and_no_one_waits_long() {
 #[tokio::test(start_paused = true)]
 async fn rule_17_an_endpoint_may_have_fewer_places_of_its_own_but_not_more() {
     for (own, places) in [(0, 1), (2, 2), (4, 4), (9, 4)] {
-        let gate = Gates::new(4).of(endpoint(), 1, &own_cap(own));
+        let gate = Gates::new(4).of(endpoint(), 1, own_cap(own));
         assert_eq!(all_places(&gate, 12).await.len(), places, "{own}");
     }
 }
@@ -59,10 +59,10 @@ async fn rule_17_an_endpoint_may_have_fewer_places_of_its_own_but_not_more() {
 #[tokio::test(start_paused = true)]
 async fn rule_17_a_smaller_cap_counts_those_in_flight() {
     let gates = Gates::new(4);
-    let gate = gates.of(endpoint(), 1, &own_cap(4));
+    let gate = gates.of(endpoint(), 1, own_cap(4));
     let mut under_way = all_places(&gate, 4).await;
     assert_eq!(under_way.len(), 4);
-    gates.of(endpoint(), 2, &own_cap(2));
+    gates.of(endpoint(), 2, own_cap(2));
     for left in [3, 2] {
         under_way.pop();
         assert_eq!(refused(&gate).await, Refused::Busy, "{left} are under way, and 2 may be");
@@ -76,7 +76,7 @@ async fn rule_17_a_smaller_cap_counts_those_in_flight() {
 #[tokio::test(start_paused = true)]
 async fn rule_17_a_larger_cap_lets_those_in_who_wait() {
     let gates = Gates::new(8);
-    let gate = gates.of(endpoint(), 1, &own_cap(1));
+    let gate = gates.of(endpoint(), 1, own_cap(1));
     let first = place(&gate).await;
     let waiting = tokio::spawn({
         let gate = gate.clone();
@@ -84,12 +84,12 @@ async fn rule_17_a_larger_cap_lets_those_in_who_wait() {
     });
     tokio::task::yield_now().await;
     let before = Instant::now();
-    gates.of(endpoint(), 2, &own_cap(3));
+    gates.of(endpoint(), 2, own_cap(3));
     let second = waiting.await.expect("no panic").expect("a place");
     let third = place(&gate).await;
     assert_eq!(before.elapsed(), Duration::ZERO);
-    gates.of(endpoint(), 3, &own_cap(1));
-    gates.of(endpoint(), 4, &own_cap(2));
+    gates.of(endpoint(), 3, own_cap(1));
+    gates.of(endpoint(), 4, own_cap(2));
     drop((first, second, third));
     assert_eq!(all_places(&gate, 6).await.len(), 2, "shrunk and grown while all were taken");
 }
@@ -97,14 +97,14 @@ async fn rule_17_a_larger_cap_lets_those_in_who_wait() {
 #[tokio::test(start_paused = true)]
 async fn rule_10_a_job_with_an_older_copy_does_not_turn_the_options_back() {
     let gates = Gates::new(8);
-    gates.of(endpoint(), 5, &own_cap(2));
-    let gate = gates.of(endpoint(), 4, &own_cap(8));
+    gates.of(endpoint(), 5, own_cap(2));
+    let gate = gates.of(endpoint(), 4, own_cap(8));
     assert_eq!(all_places(&gate, 10).await.len(), 2);
 }
 
 #[tokio::test(start_paused = true)]
 async fn rule_17_over_the_rate_jobs_wait_for_a_near_token_and_are_busy_else() {
-    let gate = Gates::new(100).of(endpoint(), 1, &rate(4));
+    let gate = Gates::new(100).of(endpoint(), 1, rate(4));
     let begun = Instant::now();
     let entries = join_all((0..30).map(|_| async { (gate.enter().await.is_ok(), begun.elapsed()) })).await;
     let mut starts: Vec<Duration> = entries.iter().filter(|(entered, _)| *entered).map(|(_, at)| *at).collect();
@@ -118,7 +118,7 @@ async fn rule_17_over_the_rate_jobs_wait_for_a_near_token_and_are_busy_else() {
 
 #[tokio::test(start_paused = true)]
 async fn rule_17_the_rate_holds_over_time_whatever_comes() {
-    let gate = Gates::new(100).of(endpoint(), 1, &rate(5));
+    let gate = Gates::new(100).of(endpoint(), 1, rate(5));
     let begun = Instant::now();
     let mut entered = 0_u128;
     while begun.elapsed() < secs(60) {
@@ -134,15 +134,15 @@ async fn rule_17_the_rate_holds_over_time_whatever_comes() {
 #[tokio::test(start_paused = true)]
 async fn rule_17_a_new_rate_takes_effect() {
     let gates = Gates::new(100);
-    let gate = gates.of(endpoint(), 1, &rate(1));
+    let gate = gates.of(endpoint(), 1, rate(1));
     assert_eq!(all_places(&gate, 5).await.len(), 3, "at 0, 1 and 2 s");
-    gates.of(endpoint(), 2, &EndpointOptions::default());
+    gates.of(endpoint(), 2, Limits::default());
     assert_eq!(all_places(&gate, 5).await.len(), 5);
 }
 
 #[tokio::test(start_paused = true)]
 async fn rule_17_a_throttling_receiver_is_left_alone_for_longer_each_time() {
-    let gate = Gates::new(4).of(endpoint(), 1, &EndpointOptions::default());
+    let gate = Gates::new(4).of(endpoint(), 1, Limits::default());
     for pause in [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300] {
         place(&gate).await.throttled(None);
         assert_eq!(refused(&gate).await, Refused::Closed(secs(pause)));
@@ -157,7 +157,7 @@ async fn rule_17_a_throttling_receiver_is_left_alone_for_longer_each_time() {
 
 #[tokio::test(start_paused = true)]
 async fn rule_17_a_burst_of_throttle_answers_is_one_in_the_row() {
-    let gate = Gates::new(20).of(endpoint(), 1, &EndpointOptions::default());
+    let gate = Gates::new(20).of(endpoint(), 1, Limits::default());
     let under_way = all_places(&gate, 20).await;
     for place in under_way {
         place.throttled(None);
@@ -170,7 +170,7 @@ async fn rule_17_a_burst_of_throttle_answers_is_one_in_the_row() {
 
 #[tokio::test(start_paused = true)]
 async fn rule_17_an_answer_that_is_no_throttle_opens_the_gate() {
-    let gate = Gates::new(4).of(endpoint(), 1, &EndpointOptions::default());
+    let gate = Gates::new(4).of(endpoint(), 1, Limits::default());
     let (one, other) = (place(&gate).await, place(&gate).await);
     one.throttled(None);
     assert!(gate.closed_for().is_some());
@@ -181,7 +181,7 @@ async fn rule_17_an_answer_that_is_no_throttle_opens_the_gate() {
 
 #[tokio::test(start_paused = true)]
 async fn rule_23_a_retry_after_is_never_cut_short_below_the_bound() {
-    let gate = Gates::new(4).of(endpoint(), 1, &EndpointOptions::default());
+    let gate = Gates::new(4).of(endpoint(), 1, Limits::default());
     let (one, other) = (place(&gate).await, place(&gate).await);
     one.throttled(Some(secs(30)));
     other.answered();
@@ -199,7 +199,7 @@ fn rule_18_the_longest_pause_ends_before_the_sweep_looks() {
 
 #[tokio::test(start_paused = true)]
 async fn rule_17_those_who_wait_leave_when_the_gate_closes() {
-    let gate = Gates::new(1).of(endpoint(), 1, &rate(1));
+    let gate = Gates::new(1).of(endpoint(), 1, rate(1));
     let under_way = place(&gate).await;
     let waiting = join_all((0..2).map(|_| gate.enter()));
     let closing = async {
@@ -222,11 +222,11 @@ async fn forgetting_endpoints_without_traffic_opens_no_closed_gate() {
         random[..4].copy_from_slice(&number.to_le_bytes());
         EndpointId::generate(whimbrel_core::Timestamp::from_secs(1), random)
     };
-    let options = EndpointOptions::default();
-    place(&gates.of(number(0), 1, &options)).await.throttled(None);
+    let options = Limits::default();
+    place(&gates.of(number(0), 1, options)).await.throttled(None);
     for other in 1..=u32::try_from(ENDPOINTS_MAX).expect("small") {
-        gates.of(number(other), 1, &options);
+        gates.of(number(other), 1, options);
     }
     assert!(gates.known.lock().expect("no panic").gates.len() < ENDPOINTS_MAX);
-    assert!(gates.of(number(0), 1, &options).closed_for().is_some());
+    assert!(gates.of(number(0), 1, options).closed_for().is_some());
 }

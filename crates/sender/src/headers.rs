@@ -76,7 +76,7 @@ pub(crate) fn of_attempt(way: &Way, job: &Job, at: Timestamp) -> Result<HeaderMa
         attempt_at: at,
         body: &job.body.bytes,
     };
-    let mut map = way.constant.clone();
+    let mut map = HeaderMap::clone(&way.constant);
     for (name, value) in way.signer.of_message(&message) {
         let (name, value) = written(name, &value)?;
         map.insert(name, value);

@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep_until};
 
 /// By how much live traffic may be later than its base: on the whole, and one event among many.
 const MEAN_MAX: Duration = Duration::from_micros(1_500);
-const ONE_MAX: Duration = Duration::from_millis(8);
+const ONE_MAX: Duration = Duration::from_millis(5);
 /// How often the rate changes, by what began in that time.
 const INTERVAL: Duration = Duration::from_millis(100);
 /// How long a base stands, at least; twice that at most.

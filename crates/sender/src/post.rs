@@ -45,7 +45,7 @@ async fn attempt(
     (started_at, started): (Timestamp, Instant),
 ) -> Result<(Reply, Duration), Failure> {
     let way = target.way.as_ref().map_err(Clone::clone)?;
-    let timeout = target.timeout();
+    let timeout = target.timeout;
     let deadline = started + timeout;
     let mut headers = headers::of_attempt(way, job, started_at)?;
     headers.extend(traceparent.map(|value| (TRACEPARENT, value)));

@@ -7,7 +7,6 @@ use whimbrel_testkit::receiver::{Receiver, Step};
 
 use super::*;
 use crate::EgressPolicy;
-use crate::cache::Way;
 use crate::testing::{endpoint, job};
 
 struct World {
@@ -26,8 +25,8 @@ async fn world(timeout: Duration) -> World {
     let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
     let mut endpoint = endpoint(&contract, &receiver.url("/hook"), CustomHeaders(headers));
     endpoint.options.timeout = Some(timeout);
-    let way = Way::new(&endpoint, &contract, &policy);
-    World { receiver, client: Client::new(1, &policy).expect("a client"), target: Target { endpoint, contract, way } }
+    let target = Target::new(&endpoint, contract, &policy);
+    World { receiver, client: Client::new(1, &policy).expect("a client"), target }
 }
 
 impl World {
@@ -50,12 +49,12 @@ async fn a_request_carries_the_custom_headers_and_https_own_win() {
 
 #[tokio::test]
 async fn the_deadline_is_the_smaller_of_the_endpoints_and_the_contracts() {
-    let mut world = world(Duration::from_millis(50)).await;
-    world.receiver.otherwise([Step::Hang]);
-    let Reply::Error { kind, message } = world.post().await.reply else { panic!("an answer") };
+    let hasty = world(Duration::from_millis(50)).await;
+    hasty.receiver.otherwise([Step::Hang]);
+    let Reply::Error { kind, message } = hasty.post().await.reply else { panic!("an answer") };
     assert_eq!((kind, message.as_str()), (ErrorKind::Timeout, "no status line within 50ms"));
-    world.target.endpoint.options.timeout = Some(Duration::from_hours(1));
-    assert_eq!(world.target.timeout(), world.target.contract.timeout());
+    let patient = world(Duration::from_hours(1)).await.target;
+    assert_eq!(patient.timeout, patient.contract.timeout());
 }
 
 #[tokio::test]

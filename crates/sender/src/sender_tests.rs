@@ -1,6 +1,5 @@
 use futures::FutureExt;
 use whimbrel_core::contract::ContractSet;
-use whimbrel_core::endpoint::EndpointOptions;
 use whimbrel_core::outcome::{Attempted, ErrorKind, Fate, Reply};
 use whimbrel_core::port::{Route, SystemClock, Tag};
 use whimbrel_core::tier::Tier;
@@ -8,9 +7,10 @@ use whimbrel_core::{ExecutionId, Timestamp};
 
 use super::handle::{over_cap, tell, throttled};
 use super::*;
-use crate::cache::{Target, Way};
+use crate::cache::Target;
 use crate::finish::End;
 use crate::flight::{Pack, key};
+use crate::gate::Limits;
 use crate::testing::{endpoint, job};
 
 #[test]
@@ -62,8 +62,7 @@ fn rule_17_throttled_jobs_do_not_all_come_back_at_once() {
 fn target(contract: &str) -> Target {
     let contract = ContractSet::built_in().get(&contract.parse().expect("a name")).expect("built in").clone();
     let endpoint = endpoint(&contract, "https://example.com/", whimbrel_core::endpoint::CustomHeaders::default());
-    let way = Way::new(&endpoint, &contract, &EgressPolicy::default());
-    Target { endpoint, contract, way }
+    Target::new(&endpoint, contract, &EgressPolicy::default())
 }
 
 fn attempted(reply: Reply) -> Attempted {
@@ -86,7 +85,7 @@ async fn rule_17_which_answers_throttle_is_the_contracts() {
         ("generic", 429, false),
     ] {
         let target = target(contract);
-        let gate = Gates::new(1).of(target.endpoint.id, 1, &EndpointOptions::default());
+        let gate = Gates::new(1).of(job(0).endpoint, 1, Limits::default());
         let place = gate.enter().await.unwrap_or_else(|refused| panic!("{refused:?}"));
         tell(&place, &target, &answer(status));
         assert_eq!(gate.closed_for().is_some(), closes, "{contract} {status}");
@@ -96,7 +95,7 @@ async fn rule_17_which_answers_throttle_is_the_contracts() {
 #[tokio::test(start_paused = true)]
 async fn rule_17_no_answer_says_nothing_about_throttling() {
     let target = target("standard");
-    let gate = Gates::new(1).of(target.endpoint.id, 1, &EndpointOptions::default());
+    let gate = Gates::new(1).of(job(0).endpoint, 1, Limits::default());
     let place = gate.enter().await.unwrap_or_else(|refused| panic!("{refused:?}"));
     tell(&place, &target, &answer(429));
     let error = Reply::Error { kind: ErrorKind::Timeout, message: String::new() };

@@ -1,7 +1,7 @@
 //! A span per attempt: a child of the event's span, linked to the attempt before it.
 
+use http::Uri;
 use http::header::HeaderValue;
-use url::Url;
 use whimbrel_core::message::Job;
 use whimbrel_core::outcome::{Attempted, Reply};
 use whimbrel_core::port::{Clock, Lane};
@@ -70,7 +70,7 @@ fn attributes(lane: Lane, job: &Job, target: &Target, attempted: &Attempted) -> 
         KeyValue::new("whimbrel.event.id", job.body.event.to_string()),
         KeyValue::new("whimbrel.event.kind", job.body.event_type.clone()),
         KeyValue::new("whimbrel.endpoint.id", job.endpoint.to_string()),
-        KeyValue::new("whimbrel.tenant.id", target.endpoint.tenant.to_string()),
+        KeyValue::new("whimbrel.tenant.id", target.tenant.to_string()),
         KeyValue::new("whimbrel.contract", job.contract.to_string()),
         KeyValue::new("whimbrel.lane", lane.as_str()),
         KeyValue::new("whimbrel.attempt", i64::from(job.attempt)),
@@ -80,7 +80,7 @@ fn attributes(lane: Lane, job: &Job, target: &Target, attempted: &Attempted) -> 
         attributes.push(KeyValue::new("http.request.resend_count", i64::from(job.attempt - 1)));
     }
     if let Ok(way) = &target.way {
-        attributes.extend(server(&way.url));
+        attributes.extend(server(way.destination.origin()));
     }
     match &attempted.reply {
         Reply::Response { status, .. } => {
@@ -95,11 +95,12 @@ fn attributes(lane: Lane, job: &Job, target: &Target, attempted: &Attempted) -> 
 }
 
 /// Where to, without path and query: receivers keep secrets there.
-fn server(url: &Url) -> impl Iterator<Item = KeyValue> {
-    let address = url.host_str().map(|host| KeyValue::new("server.address", host.to_owned()));
-    let port = url.port_or_known_default().map(|port| KeyValue::new("server.port", i64::from(port)));
-    let scheme = KeyValue::new("url.scheme", url.scheme().to_owned());
-    address.into_iter().chain(port).chain([scheme])
+fn server(origin: &Uri) -> impl Iterator<Item = KeyValue> {
+    let address = origin.host().map(|host| KeyValue::new("server.address", host.to_owned()));
+    let scheme = origin.scheme_str().unwrap_or_default().to_owned();
+    let port = origin.port_u16().unwrap_or(if scheme == "https" { 443 } else { 80 });
+    let port = KeyValue::new("server.port", i64::from(port));
+    address.into_iter().chain([port, KeyValue::new("url.scheme", scheme)])
 }
 
 fn integer(count: usize) -> i64 {

@@ -16,8 +16,9 @@ use crate::time::Timestamp;
 pub struct Signer {
     contract: Arc<Contract>,
     current: HmacSha256,
-    previous: Option<(HmacSha256, Timestamp)>,
-    signing_key: Option<SigningKey>,
+    // Boxed: most endpoints have neither, and a sender holds a signer for each endpoint it uses.
+    previous: Option<Box<(HmacSha256, Timestamp)>>,
+    signing_key: Option<Box<SigningKey>>,
 }
 
 impl Signer {
@@ -27,8 +28,10 @@ impl Signer {
         let previous = secrets.previous.as_ref();
         Ok(Self {
             current: keyed(contract, &secrets.current)?,
-            previous: previous.map(|(secret, expires_at)| Ok((keyed(contract, secret)?, *expires_at))).transpose()?,
-            signing_key: secrets.signing_key.clone(),
+            previous: previous
+                .map(|(secret, expires_at)| Ok(Box::new((keyed(contract, secret)?, *expires_at))))
+                .transpose()?,
+            signing_key: secrets.signing_key.clone().map(Box::new),
             contract: contract.clone(),
         })
     }
@@ -81,7 +84,7 @@ impl Signer {
     }
 
     fn previous_at(&self, now: Timestamp) -> Option<&HmacSha256> {
-        self.previous.as_ref().filter(|(_, expires_at)| now < *expires_at).map(|(keyed, _)| keyed)
+        self.previous.as_deref().filter(|(_, expires_at)| now < *expires_at).map(|(keyed, _)| keyed)
     }
 
     fn encoded(&self, keyed: &HmacSha256, message: &Signed<'_>, timestamp: &str) -> String {

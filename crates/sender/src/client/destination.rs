@@ -57,6 +57,11 @@ impl Destination {
         })
     }
 
+    /// Scheme, host and port.
+    pub(crate) fn origin(&self) -> &Uri {
+        &self.origin
+    }
+
     /// Adds the headers that say where the request goes.
     pub(super) fn write(&self, headers: &mut HeaderMap) {
         headers.insert(HOST, self.host.clone());

@@ -68,11 +68,11 @@ impl Shared {
 
     async fn attempt(&self, lane: Lane, mut job: Job, known: Known) -> End {
         let target = match known {
-            Known::Target(target) if target.endpoint.status.is_active() => target,
+            Known::Target(target) if target.is_active => target,
             Known::Target(_) | Known::Missing => return outcome(job, Fate::NotActive),
             Known::Unready => return End::Moved(job, Route::Delay(Tier::new(HOPS[3]), lane)),
         };
-        let gate = self.gates.of(job.endpoint, target.endpoint.version, &target.endpoint.options);
+        let gate = self.gates.of(job.endpoint, target.version, target.limits);
         let place = match gate.enter().await {
             Ok(place) => place,
             Err(Refused::Busy) => return over_cap(lane, job),
@@ -177,7 +177,7 @@ fn log_attempt(lane: Lane, job: &Job, target: &Target, attempted: &Attempted) {
         event.id = %job.body.event,
         event.kind = job.body.event_type,
         endpoint.id = %job.endpoint,
-        tenant.id = %target.endpoint.tenant,
+        tenant.id = %target.tenant,
         contract = %job.contract,
         lane = lane.as_str(),
         attempt = job.attempt,
