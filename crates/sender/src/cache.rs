@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::HeaderMap;
+use metrics::Histogram;
 use tracing::{error, warn};
 use url::Url;
 use whimbrel_core::contract::{Contract, ContractName, Contracts};
@@ -19,7 +20,7 @@ use crate::client::Destination;
 use crate::egress::EgressPolicy;
 use crate::failure::Failure;
 use crate::gate::Limits;
-use crate::headers;
+use crate::{headers, measure};
 
 /// A copy never lives longer.
 const LIFE: Duration = Duration::from_secs(5);
@@ -37,6 +38,8 @@ pub(crate) struct Target {
     /// One deadline from connecting to the status line: the contract's, or the endpoint's if that is shorter.
     pub(crate) timeout: Duration,
     pub(crate) contract: Arc<Contract>,
+    /// What its attempts took goes there.
+    pub(crate) durations: Histogram,
     /// How to send, or why that is not possible.
     pub(crate) way: Result<Way, Failure>,
 }
@@ -59,6 +62,7 @@ impl Target {
             is_active: endpoint.status.is_active(),
             limits: Limits::of(&endpoint.options),
             timeout: endpoint.options.timeout.map_or(timeout, |own| own.min(timeout)),
+            durations: measure::durations(contract.name()),
             contract,
             way,
         }

@@ -24,6 +24,7 @@ use crate::flight::Flights;
 use crate::gate::Gates;
 use crate::headroom::Headroom;
 use crate::intake::{JobIntake, Ready};
+use crate::measure::Measures;
 
 /// What the sender works with.
 #[derive(Clone)]
@@ -89,6 +90,7 @@ struct Shared {
     gates: Gates,
     lanes: [Semaphore; 3],
     headroom: Headroom,
+    measures: Measures,
     publisher: Arc<dyn Publisher>,
     ends: mpsc::Sender<End>,
     stop: CancellationToken,
@@ -162,6 +164,7 @@ impl Shared {
             gates: Gates::new(sender.config.endpoint_in_flight_max),
             lanes: sender.config.slots.map(Semaphore::new),
             headroom: Headroom::new(),
+            measures: Measures::new(),
             publisher,
             ends,
             stop,

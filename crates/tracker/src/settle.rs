@@ -1,6 +1,6 @@
 //! The loop: a batch of outcomes, one transaction, the publishes, the ack.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -275,10 +275,13 @@ fn count(outcomes: &[Outcome], folded: &Folded) {
     metrics::counter!("whimbrel_attempts_total", "result" => "failure").increment(failed.len() as u64);
     metrics::counter!("whimbrel_duplicate_posts_total").increment(u64::from(folded.duplicates));
     metrics::counter!("whimbrel_outcomes_unknown_total").increment(u64::from(folded.unknown));
-    for change in &folded.decision.deliveries {
-        if change.delivery.state.is_final() {
-            metrics::counter!("whimbrel_deliveries_total", "state" => change.delivery.state.as_str()).increment(1);
-        }
+    let mut ended: BTreeMap<&str, u64> = BTreeMap::new();
+    for state in folded.decision.deliveries.iter().map(|change| &change.delivery.state).filter(|state| state.is_final())
+    {
+        *ended.entry(state.as_str()).or_default() += 1;
+    }
+    for (state, count) in ended {
+        metrics::counter!("whimbrel_deliveries_total", "state" => state).increment(count);
     }
     debug!(
         outcomes = outcomes.len(),

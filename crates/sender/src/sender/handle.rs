@@ -15,7 +15,7 @@ use crate::cache::{Known, Target};
 use crate::finish::End;
 use crate::gate::{Place, Refused, START_WITHIN};
 use crate::intake::is_first_live;
-use crate::measure::{self, InFlight};
+use crate::measure;
 use crate::post::post;
 use crate::span::AttemptSpan;
 
@@ -32,7 +32,7 @@ impl Shared {
         _in_hand: Option<OwnedSemaphorePermit>,
     ) {
         let now = self.sender.clock.now();
-        measure::waited(lane, &job, now);
+        self.measures.waited(lane, &job, now);
         if is_first_live(lane, &job) {
             self.headroom.live(now.since(job.body.event.created_at()));
         }
@@ -84,7 +84,7 @@ impl Shared {
             return self.throttled(lane, job, wait);
         }
         let clock = &*self.sender.clock;
-        let under_way = InFlight::begin(lane, &job, clock.now());
+        let under_way = self.measures.begin(lane, &job, clock.now());
         let span = AttemptSpan::begin(&job, clock);
         let traceparent = self.sender.config.traceparent.then(|| span.traceparent(&job)).flatten();
         let attempted = post(&self.client, clock, &target, &job, traceparent).await;
@@ -168,8 +168,7 @@ fn outcome(job: Job, fate: Fate) -> End {
 /// The one wide line of each attempt.
 fn log_attempt(lane: Lane, job: &Job, target: &Target, attempted: &Attempted) {
     let error = attempted.error().unwrap_or_default();
-    metrics::histogram!("whimbrel_attempt_duration_seconds", "contract" => job.contract.to_string())
-        .record(attempted.duration.as_secs_f64());
+    measure::record(&target.durations, attempted.duration);
     tracing::event!(
         target: "whimbrel::attempt",
         tracing::Level::INFO,
