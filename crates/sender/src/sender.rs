@@ -49,7 +49,7 @@ pub struct Sender {
 #[derive(Debug, Clone, Copy)]
 pub struct SenderConfig {
     /// POSTs under way, for the lanes live, slow and bulk. Each takes up to 40 KB with its connection: what there is by
-    /// default keeps a process below 60 MiB, and below 80 with ten thousand endpoints in use.
+    /// default keeps a process below 60 MiB, with ten thousand endpoints in use, too.
     pub slots: [usize; 3],
     /// POSTs under way to one endpoint.
     pub endpoint_in_flight_max: usize,
