@@ -5,82 +5,20 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use http::HeaderMap;
-use metrics::Histogram;
 use tracing::{error, warn};
-use url::Url;
 use whimbrel_core::contract::{Contract, ContractName, Contracts};
 use whimbrel_core::endpoint::Endpoint;
-use whimbrel_core::outcome::ErrorKind;
 use whimbrel_core::port::{Clock, Lookup, StoreError};
-use whimbrel_core::signing::Signer;
-use whimbrel_core::{EndpointId, TenantId, Timestamp};
+use whimbrel_core::{EndpointId, Timestamp};
 
-use crate::client::Destination;
 use crate::egress::EgressPolicy;
-use crate::failure::Failure;
-use crate::gate::Limits;
-use crate::{headers, measure};
+use crate::target::{Prepared, Target};
 
 /// A copy never lives longer.
 const LIFE: Duration = Duration::from_secs(5);
 /// Copies kept; at the bound all go. Each time there are twice as many as there were, the expired ones do.
 const ENTRIES_MAX: usize = 20_000;
 const TIDY_MIN: usize = 256;
-
-/// An endpoint ready to be sent to: of all that the store knows, what a sender needs, for it may need thousands.
-pub(crate) struct Target {
-    pub(crate) tenant: TenantId,
-    /// Of the endpoint.
-    pub(crate) version: i64,
-    pub(crate) is_active: bool,
-    pub(crate) limits: Limits,
-    /// One deadline from connecting to the status line: the contract's, or the endpoint's if that is shorter.
-    pub(crate) timeout: Duration,
-    pub(crate) contract: Arc<Contract>,
-    /// What its attempts took goes there.
-    pub(crate) durations: Histogram,
-    /// How to send, or why that is not possible.
-    pub(crate) way: Result<Way, Failure>,
-}
-
-/// Where requests go, how they may get there, what they carry, and how they are signed.
-pub(crate) struct Way {
-    pub(crate) destination: Destination,
-    /// The headers that are the same in every request; the endpoint's own are sensitive.
-    pub(crate) constant: Arc<HeaderMap>,
-    pub(crate) signer: Signer,
-}
-
-impl Target {
-    pub(crate) fn new(endpoint: &Endpoint, contract: Arc<Contract>, policy: &EgressPolicy) -> Self {
-        let way = Way::new(endpoint, &contract, policy);
-        let timeout = contract.timeout();
-        Self {
-            tenant: endpoint.tenant.clone(),
-            version: endpoint.version,
-            is_active: endpoint.status.is_active(),
-            limits: Limits::of(&endpoint.options),
-            timeout: endpoint.options.timeout.map_or(timeout, |own| own.min(timeout)),
-            durations: measure::durations(contract.name()),
-            contract,
-            way,
-        }
-    }
-}
-
-impl Way {
-    pub(crate) fn new(endpoint: &Endpoint, contract: &Arc<Contract>, policy: &EgressPolicy) -> Result<Self, Failure> {
-        let url = Url::parse(&endpoint.url)
-            .map_err(|error| Failure::new(ErrorKind::BadUrl, format!("the url cannot be read: {error}")))?;
-        let reach = policy.check(&url, contract.https_only())?;
-        let destination = Destination::new(&url, reach, policy)?;
-        let signer = Signer::new(contract, &endpoint.secrets)
-            .map_err(|error| Failure::new(ErrorKind::Protocol, format!("the secret cannot sign: {error}")))?;
-        let constant = headers::constant(&endpoint.headers, contract, &signer)?;
-        Ok(Self { destination, constant: Arc::new(constant), signer })
-    }
-}
 
 struct Entry {
     read_at: Timestamp,
@@ -95,13 +33,7 @@ pub(crate) struct EndpointCache {
     policy: Arc<EgressPolicy>,
     clock: Arc<dyn Clock>,
     entries: Mutex<Entries>,
-    common: Mutex<HashMap<ContractName, Common>>,
-}
-
-/// What requests carry to endpoints without headers of their own.
-struct Common {
-    contract: Arc<Contract>,
-    headers: Arc<HeaderMap>,
+    prepared: Mutex<HashMap<ContractName, Arc<Prepared>>>,
 }
 
 struct Entries {
@@ -148,7 +80,7 @@ impl EndpointCache {
         policy: Arc<EgressPolicy>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { store, contracts, policy, clock, entries: Mutex::default(), common: Mutex::default() }
+        Self { store, contracts, policy, clock, entries: Mutex::default(), prepared: Mutex::default() }
     }
 
     /// The endpoints of a batch of jobs, each at least as new as its job says; one read for all that
@@ -216,25 +148,18 @@ impl EndpointCache {
             warn!(endpoint = %endpoint.id, contract = %endpoint.contract, "this process does not know the contract");
             return None;
         };
-        let mut target = Target::new(endpoint, contract, &self.policy);
-        if let Ok(way) = &mut target.way
-            && endpoint.headers.0.is_empty()
-        {
-            way.constant = self.common(&target.contract, &way.constant);
-        }
-        Some(Arc::new(target))
+        Some(Arc::new(Target::new(endpoint, self.prepared(contract), &self.policy)))
     }
 
-    /// The same headers, shared by all who carry them.
-    fn common(&self, contract: &Arc<Contract>, headers: &Arc<HeaderMap>) -> Arc<HeaderMap> {
-        let mut common = self.common.lock().unwrap_or_else(PoisonError::into_inner);
-        match common.get(contract.name()) {
+    fn prepared(&self, contract: Arc<Contract>) -> Arc<Prepared> {
+        let mut prepared = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
+        match prepared.get(contract.name()) {
             // A contract may be loaded anew under its name.
-            Some(known) if Arc::ptr_eq(&known.contract, contract) => known.headers.clone(),
+            Some(known) if Arc::ptr_eq(&known.contract, &contract) => known.clone(),
             _ => {
-                let new = Common { contract: contract.clone(), headers: headers.clone() };
-                common.insert(contract.name().clone(), new);
-                headers.clone()
+                let new = Arc::new(Prepared::new(contract));
+                prepared.insert(new.contract.name().clone(), new.clone());
+                new
             }
         }
     }

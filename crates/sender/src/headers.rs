@@ -1,15 +1,17 @@
 //! A request's headers: the endpoint's own, and over them the contract's.
 
+use std::sync::Arc;
+
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use whimbrel_core::Timestamp;
 use whimbrel_core::contract::Contract;
 use whimbrel_core::endpoint::CustomHeaders;
 use whimbrel_core::message::Job;
 use whimbrel_core::outcome::ErrorKind;
-use whimbrel_core::signing::{Signed, Signer};
+use whimbrel_core::signing::Signed;
 
-use crate::cache::Way;
 use crate::failure::Failure;
+use crate::target::{Prepared, Way};
 
 /// What HTTP itself sets, and what would change how the body is read.
 const OF_HTTP: [&str; 11] = [
@@ -26,14 +28,20 @@ const OF_HTTP: [&str; 11] = [
     "expect",
 ];
 
+/// The headers that are the same in every request under a contract.
+pub(crate) fn of_contract(contract: &Contract) -> Result<HeaderMap, Failure> {
+    contract.headers().constant().map(|(name, value)| written(name, value)).collect()
+}
+
 /// What every request to an endpoint carries: its own headers, and the contract's that never change.
-pub(crate) fn constant(headers: &CustomHeaders, contract: &Contract, signer: &Signer) -> Result<HeaderMap, Failure> {
-    let mut map = custom(headers, contract)?;
-    for (name, value) in signer.constant() {
-        let (name, value) = written(name, value)?;
-        map.insert(name, value);
+pub(crate) fn constant(own: &CustomHeaders, prepared: &Prepared) -> Result<Arc<HeaderMap>, Failure> {
+    let of_contract = prepared.headers.as_ref().map_err(Clone::clone)?;
+    if own.0.is_empty() {
+        return Ok(of_contract.clone());
     }
-    Ok(map)
+    let mut map = custom(own, &prepared.contract)?;
+    map.extend(HeaderMap::clone(of_contract));
+    Ok(Arc::new(map))
 }
 
 /// An endpoint's own headers as they go out, without those that are the contract's or HTTP's. The values may be

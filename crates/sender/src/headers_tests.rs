@@ -4,6 +4,7 @@ use http::header::AUTHORIZATION;
 use whimbrel_core::contract::{ContractSet, OldSignature};
 
 use super::*;
+use crate::target::Target;
 use crate::testing::{endpoint, job};
 
 fn contract(name: &str) -> Arc<Contract> {
@@ -22,8 +23,8 @@ fn built(headers: &[(&str, &str)], name: &str) -> HeaderMap {
 fn sent(headers: &[(&str, &str)], name: &str) -> HeaderMap {
     let contract = contract(name);
     let endpoint = endpoint(&contract, "https://example.com/", pairs(headers));
-    let way =
-        Way::new(&endpoint, &contract, &crate::EgressPolicy::default()).unwrap_or_else(|error| panic!("{error:?}"));
+    let target = Target::new(&endpoint, Arc::new(Prepared::new(contract)), &crate::EgressPolicy::default());
+    let way = target.way.unwrap_or_else(|error| panic!("{error:?}"));
     of_attempt(&way, &job(0), Timestamp::from_secs(1)).expect("headers")
 }
 

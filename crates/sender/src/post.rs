@@ -11,9 +11,9 @@ use whimbrel_core::outcome::{Attempted, ErrorKind, Reply};
 use whimbrel_core::port::Clock;
 use whimbrel_core::{ExecutionId, Timestamp};
 
-use crate::cache::Target;
 use crate::client::Client;
 use crate::failure::Failure;
+use crate::target::Target;
 use crate::{headers, retry_after};
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -61,7 +61,7 @@ async fn attempt(
         answer.headers().get(RETRY_AFTER).and_then(|value| retry_after::parse(value.as_bytes(), started_at + duration));
     // For the log. What comes late, or breaks off, is left out.
     let mut body = BytesMut::new();
-    let captured = answer.capture(target.contract.response_capture_bytes(), &mut body);
+    let captured = answer.capture(target.prepared.contract.response_capture_bytes(), &mut body);
     let _ = timeout_at(deadline, captured).await;
     Ok((Reply::Response { status, body: body.freeze(), retry_after }, duration))
 }

@@ -7,6 +7,7 @@ use whimbrel_testkit::receiver::{Receiver, Step};
 
 use super::*;
 use crate::EgressPolicy;
+use crate::target::Prepared;
 use crate::testing::{endpoint, job};
 
 struct World {
@@ -25,7 +26,7 @@ async fn world(timeout: Duration) -> World {
     let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
     let mut endpoint = endpoint(&contract, &receiver.url("/hook"), CustomHeaders(headers));
     endpoint.options.timeout = Some(timeout);
-    let target = Target::new(&endpoint, contract, &policy);
+    let target = Target::new(&endpoint, Arc::new(Prepared::new(contract)), &policy);
     World { receiver, client: Client::new(1, &policy).expect("a client"), target }
 }
 
@@ -54,7 +55,7 @@ async fn the_deadline_is_the_smaller_of_the_endpoints_and_the_contracts() {
     let Reply::Error { kind, message } = hasty.post().await.reply else { panic!("an answer") };
     assert_eq!((kind, message.as_str()), (ErrorKind::Timeout, "no status line within 50ms"));
     let patient = world(Duration::from_hours(1)).await.target;
-    assert_eq!(patient.timeout, patient.contract.timeout());
+    assert_eq!(patient.timeout, patient.prepared.contract.timeout());
 }
 
 #[tokio::test]

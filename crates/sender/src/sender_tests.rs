@@ -7,10 +7,10 @@ use whimbrel_core::{ExecutionId, Timestamp};
 
 use super::handle::{over_cap, tell, throttled};
 use super::*;
-use crate::cache::Target;
 use crate::finish::End;
 use crate::flight::{Pack, key};
 use crate::gate::Limits;
+use crate::target::{Prepared, Target};
 use crate::testing::{endpoint, job};
 
 #[test]
@@ -62,7 +62,7 @@ fn rule_17_throttled_jobs_do_not_all_come_back_at_once() {
 fn target(contract: &str) -> Target {
     let contract = ContractSet::built_in().get(&contract.parse().expect("a name")).expect("built in").clone();
     let endpoint = endpoint(&contract, "https://example.com/", whimbrel_core::endpoint::CustomHeaders::default());
-    Target::new(&endpoint, contract, &EgressPolicy::default())
+    Target::new(&endpoint, Arc::new(Prepared::new(contract)), &EgressPolicy::default())
 }
 
 fn attempted(reply: Reply) -> Attempted {

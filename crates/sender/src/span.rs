@@ -7,7 +7,7 @@ use whimbrel_core::outcome::{Attempted, Reply};
 use whimbrel_core::port::{Clock, Lane};
 use whimbrel_telemetry::{KeyValue, Record, Span, SpanKind, messaging_system};
 
-use crate::cache::Target;
+use crate::target::Target;
 
 /// The span of an attempt under way, in a process that exports spans.
 pub(crate) struct AttemptSpan(Option<Span>);

@@ -266,13 +266,16 @@ fn merge(into: &mut Folded, more: Folded) {
 }
 
 fn count(outcomes: &[Outcome], folded: &Folded) {
-    let attempted = outcomes.iter().filter_map(|outcome| match &outcome.fate {
-        Fate::Attempted(attempted) => Some(attempted.is_success()),
-        _ => None,
-    });
-    let (succeeded, failed): (Vec<bool>, Vec<bool>) = attempted.partition(|success| *success);
-    metrics::counter!("whimbrel_attempts_total", "result" => "success").increment(succeeded.len() as u64);
-    metrics::counter!("whimbrel_attempts_total", "result" => "failure").increment(failed.len() as u64);
+    let (mut succeeded, mut failed) = (0, 0);
+    for outcome in outcomes {
+        match &outcome.fate {
+            Fate::Attempted(attempted) if attempted.is_success() => succeeded += 1,
+            Fate::Attempted(_) => failed += 1,
+            _ => {}
+        }
+    }
+    metrics::counter!("whimbrel_attempts_total", "result" => "success").increment(succeeded);
+    metrics::counter!("whimbrel_attempts_total", "result" => "failure").increment(failed);
     metrics::counter!("whimbrel_duplicate_posts_total").increment(u64::from(folded.duplicates));
     metrics::counter!("whimbrel_outcomes_unknown_total").increment(u64::from(folded.unknown));
     let mut ended: BTreeMap<&str, u64> = BTreeMap::new();

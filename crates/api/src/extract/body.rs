@@ -7,6 +7,7 @@ use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use bytes::Bytes;
 use http_body_util::LengthLimitError;
+use whimbrel_core::intake::essence;
 
 use crate::problem::{Answer, Problem};
 use crate::state::Settings;
@@ -14,7 +15,7 @@ use crate::state::Settings;
 /// The content type in lower case without its parameters; empty when absent.
 pub(crate) fn media_type(headers: &HeaderMap) -> String {
     let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+    essence(value).to_ascii_lowercase()
 }
 
 /// The whole body, if it has at most `bytes_max` bytes and arrives in time.

@@ -54,6 +54,15 @@ impl Headers {
         &self.fields
     }
 
+    /// Those that are the same in every request: names and values.
+    pub fn constant(&self) -> impl Iterator<Item = (&str, &str)> {
+        let literals = self.fields.iter().filter_map(|field| match &field.value {
+            HeaderSource::Literal(text) => Some((field.name.as_str(), text.as_str())),
+            _ => None,
+        });
+        [("Content-Type", self.content_type()), ("User-Agent", self.user_agent())].into_iter().chain(literals)
+    }
+
     /// The header that carries `source`.
     pub fn carrying(&self, source: &HeaderSource) -> Option<&str> {
         self.fields.iter().find(|field| field.value == *source).map(|field| field.name.as_str())

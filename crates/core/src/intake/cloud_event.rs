@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
-use super::{IDEMPOTENCY_KEY_BYTES_MAX, IdempotencyKey, IncomingEvent, event_type, trace_context};
+use super::{IDEMPOTENCY_KEY_BYTES_MAX, IdempotencyKey, IncomingEvent, essence, event_type, trace_context};
 use crate::event::TraceContext;
 use crate::problem::Rejection;
 use crate::tenant::TenantId;
@@ -106,7 +106,7 @@ fn bad(pointer: &'static str, message: impl Into<String>) -> Rejection {
 
 /// `application/json`, `text/json` or any `…+json`, whatever its parameters.
 fn is_json(media: &str) -> bool {
-    let essence = media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let essence = essence(media).to_ascii_lowercase();
     essence.ends_with("/json") || essence.ends_with("+json")
 }
 

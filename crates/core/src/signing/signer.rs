@@ -38,19 +38,8 @@ impl Signer {
 
     /// Every header of the request that is the contract's: names and values.
     pub fn headers<'a>(&'a self, message: &Signed<'a>) -> Vec<(&'a str, Cow<'a, str>)> {
-        let constant = self.constant().into_iter().map(|(name, value)| (name, value.into()));
+        let constant = self.contract.headers().constant().map(|(name, value)| (name, value.into()));
         constant.chain(self.of_message(message)).collect()
-    }
-
-    /// Those that are the same for every message.
-    pub fn constant(&self) -> Vec<(&str, &str)> {
-        let headers = self.contract.headers();
-        let literals = headers.fields().iter().filter_map(|field| match &field.value {
-            HeaderSource::Literal(text) => Some((field.name.as_str(), text.as_str())),
-            _ => None,
-        });
-        let always = [("Content-Type", headers.content_type()), ("User-Agent", headers.user_agent())];
-        always.into_iter().chain(literals).collect()
     }
 
     /// Those that are this message's own, its signature last.

@@ -11,13 +11,14 @@ use whimbrel_core::port::{Clock, Lane, Route};
 use whimbrel_core::tier::{HOPS, Tier, Tiers};
 
 use super::Shared;
-use crate::cache::{Known, Target};
+use crate::cache::Known;
 use crate::finish::End;
 use crate::gate::{Place, Refused, START_WITHIN};
 use crate::intake::is_first_live;
 use crate::measure;
 use crate::post::post;
 use crate::span::AttemptSpan;
+use crate::target::Target;
 
 /// By how much a throttled job waits longer than the pause, at most: a fraction of it.
 const SPREAD_MAX: f64 = 0.1;
@@ -142,7 +143,7 @@ pub(super) fn throttled(clock: &dyn Clock, tiers: &Tiers, lane: Lane, mut job: J
 pub(super) fn tell(place: &Place, target: &Target, attempted: &Attempted) {
     match &attempted.reply {
         Reply::Response { status, retry_after, .. }
-            if target.contract.suspension().throttle_statuses.contains(status) =>
+            if target.prepared.contract.suspension().throttle_statuses.contains(status) =>
         {
             place.throttled(*retry_after);
         }
@@ -168,7 +169,7 @@ fn outcome(job: Job, fate: Fate) -> End {
 /// The one wide line of each attempt.
 fn log_attempt(lane: Lane, job: &Job, target: &Target, attempted: &Attempted) {
     let error = attempted.error().unwrap_or_default();
-    measure::record(&target.durations, attempted.duration);
+    measure::record(&target.prepared.durations, attempted.duration);
     tracing::event!(
         target: "whimbrel::attempt",
         tracing::Level::INFO,
