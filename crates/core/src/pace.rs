@@ -40,6 +40,11 @@ impl Pace {
         batch
     }
 
+    /// The batch that has just begun holds as much as one may: there is more, and no gap would bring it better company.
+    pub fn hurry(&mut self) {
+        self.next = None;
+    }
+
     /// The batch that has just begun has so many messages: after a small one there is little to share, and the gap is
     /// only its [`rest`].
     pub fn ease(&mut self, messages: usize) {
@@ -82,6 +87,28 @@ mod tests {
         assert_eq!(sizes.iter().sum::<usize>(), 20);
         assert_eq!(sizes[0], 1, "the first one goes at once: {sizes:?}");
         assert!(sizes.len() <= 6, "{sizes:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn full_batches_follow_one_another_at_once() {
+        let (sender, mut receiver) = mpsc::channel(64);
+        let mut pace = Pace::new(GAP);
+        for number in 0..40 {
+            sender.send(number).await.expect("open");
+        }
+        drop(sender);
+        let begun = Instant::now();
+        let mut batch = Vec::new();
+        for expected in [16, 16, 8] {
+            assert_eq!(pace.keep(receiver.recv_many(&mut batch, 16)).await, expected);
+            assert_eq!(begun.elapsed(), Duration::ZERO);
+            if batch.len() == 16 {
+                pace.hurry();
+            }
+            batch.clear();
+        }
+        assert_eq!(pace.keep(receiver.recv_many(&mut batch, 16)).await, 0);
+        assert_eq!(begun.elapsed(), GAP, "after one that is not full");
     }
 
     #[tokio::test(start_paused = true)]

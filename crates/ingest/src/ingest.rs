@@ -98,6 +98,9 @@ pub async fn run(ingest: Ingest, stop: CancellationToken) -> Result<(), QueueErr
         };
         let handled = match received {
             Ok(received) => {
+                if received.len() == BATCH_MAX {
+                    pace.hurry();
+                }
                 let batches = unpack(received, BATCH_MAX);
                 pace.ease(batches.iter().map(Vec::len).sum());
                 ingest.batches(&*publisher, &*acker, &mut memory, batches, &stop).await

@@ -17,7 +17,7 @@ use crate::flight::{Flights, key};
 
 /// Ends taken into one flush.
 const FLUSH_MAX: usize = 256;
-/// Between two flushes, at least: nobody waits for an outcome.
+/// Between two flushes, at least, unless one is full: nobody waits for an outcome.
 const GAP: Duration = Duration::from_millis(20);
 /// Flushes under way at once.
 const FLUSHES_MAX: usize = 6;
@@ -45,6 +45,9 @@ impl Finisher {
         let mut pace = Pace::new(GAP);
         let mut batch = Vec::with_capacity(FLUSH_MAX);
         while pace.keep(ends.recv_many(&mut batch, FLUSH_MAX)).await > 0 {
+            if batch.len() == FLUSH_MAX {
+                pace.hurry();
+            }
             let place = places.clone().acquire_owned().await.expect("the semaphore is never closed");
             let finisher = self.clone();
             let flush = std::mem::take(&mut batch);
@@ -128,4 +131,77 @@ impl RouteKey {
 
 fn panicked(error: &tokio::task::JoinError) -> QueueError {
     QueueError::Fatal(format!("a flush of results failed: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use async_trait::async_trait;
+    use tokio::sync::watch;
+    use tokio::time::Instant;
+    use whimbrel_core::message::decode_outcomes;
+    use whimbrel_core::port::SystemClock;
+
+    use super::*;
+    use crate::testing::job;
+
+    /// Confirms at once, and keeps the number of outcomes in each publish.
+    #[derive(Default)]
+    struct Broker(Mutex<Vec<usize>>);
+
+    #[async_trait]
+    impl Publisher for Broker {
+        async fn publish(&self, messages: Vec<Message>) -> Result<(), QueueError> {
+            let outcomes =
+                messages.into_iter().map(|message| decode_outcomes(message.payload).expect("outcomes").len());
+            self.0.lock().expect("not poisoned").push(outcomes.sum());
+            Ok(())
+        }
+
+        fn blocked(&self) -> watch::Receiver<bool> {
+            watch::channel(false).1
+        }
+    }
+
+    fn end() -> End {
+        let job = job(0);
+        End::Outcome(Outcome {
+            delivery: job.delivery,
+            event: job.body.event,
+            endpoint: job.endpoint,
+            round: job.round,
+            attempt: job.attempt,
+            contract: job.contract,
+            trace: job.trace,
+            fate: Fate::Deferred,
+        })
+    }
+
+    /// How long `count` ends take that are all there at once, and how many went together.
+    async fn flushed(count: usize) -> (Duration, Vec<usize>) {
+        let publisher = Arc::new(Broker::default());
+        let flights = Arc::new(Flights::default());
+        let finisher = Finisher { publisher: publisher.clone(), clock: Arc::new(SystemClock), flights };
+        let (ends, ended) = mpsc::channel(count);
+        for _ in 0..count {
+            ends.try_send(end()).expect("room");
+        }
+        drop(ends);
+        let begun = Instant::now();
+        Arc::new(finisher).run(ended).await.expect("published");
+        (begun.elapsed(), std::mem::take(&mut *publisher.0.lock().expect("not poisoned")))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn full_flushes_follow_one_another_at_once() {
+        let (took, flushes) = flushed(20 * FLUSH_MAX).await;
+        assert_eq!((took, flushes), (Duration::ZERO, vec![FLUSH_MAX; 20]));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_smaller_one_is_the_last_for_a_while() {
+        let (took, flushes) = flushed(FLUSH_MAX + 1).await;
+        assert_eq!((took, flushes), (GAP, vec![FLUSH_MAX, 1]));
+    }
 }

@@ -23,7 +23,7 @@ const BASE_STANDS: Duration = Duration::from_secs(30);
 /// than a process can do.
 const LEAST: f64 = 250.0;
 const FIRST: f64 = 1_000.0;
-const MOST: f64 = 20_000.0;
+const MOST: f64 = 50_000.0;
 const FASTER: f64 = 1.05;
 const SLOWER: f64 = 0.8;
 /// What the timer cannot tell apart goes out together.

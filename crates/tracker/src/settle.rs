@@ -26,7 +26,7 @@ use crate::span;
 const BATCH_PACKS_MAX: usize = 32;
 /// Unacked packs: two batches, so that the next one is there when a commit returns.
 const PREFETCH: u16 = 64;
-/// Between two batches, at least.
+/// Between two batches, at least, unless one is full.
 const GAP: Duration = Duration::from_millis(20);
 /// The longest pause between tries while the store or the queue is away.
 const BACKOFF_MAX: Duration = Duration::from_secs(2);
@@ -62,6 +62,9 @@ pub async fn run(tracker: Tracker, stop: CancellationToken) -> Result<(), QueueE
         };
         match received {
             Ok(packs) => {
+                if packs.len() == BATCH_PACKS_MAX {
+                    pace.hurry();
+                }
                 if let Err(error) = tracker.batch(&*publisher, &*acker, packs, &stop).await {
                     match error {
                         QueueError::Fatal(_) => return Err(error),
