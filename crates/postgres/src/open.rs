@@ -18,7 +18,7 @@ use crate::trust::Trust;
 /// Sizes of the pools.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
-    /// Connections at most, in each of the two pools.
+    /// Connections at most, at least 2: half of them in each of the two pools.
     pub connections_max: u32,
     /// How long a call waits for one.
     pub acquire_timeout: Duration,
@@ -95,12 +95,17 @@ impl PostgresStore {
             ("idle_in_transaction_session_timeout", "60000"),
         ]);
         let pools = PgPoolOptions::new()
-            .max_connections(options.connections_max)
             .acquire_timeout(options.acquire_timeout)
             // A broken connection shows at the first statement, and every caller tries again.
             .test_before_acquire(false);
-        let keyed = pools.clone().connect_lazy_with(keyed(connect.clone()));
-        let pool = pools.connect_lazy_with(connect.options([("plan_cache_mode", "force_custom_plan")]));
+        let searching = (options.connections_max / 2).max(1);
+        let keyed = pools
+            .clone()
+            .max_connections(options.connections_max.saturating_sub(searching).max(1))
+            .connect_lazy_with(keyed(connect.clone()));
+        let pool = pools
+            .max_connections(searching)
+            .connect_lazy_with(connect.options([("plan_cache_mode", "force_custom_plan")]));
         Ok(Self { pool, keyed, ring, clock, new_events: Trust::default(), new_attempts: Trust::default() })
     }
 

@@ -41,6 +41,8 @@ pub(crate) struct Config {
     pub(crate) retention: Duration,
     /// `WHIMBREL_RETRY_SCALE`: multiplies every retry delay; for demos and tests only. Default 1.
     pub(crate) retry_scale: f64,
+    /// How PostgreSQL is used.
+    pub(crate) database: Database,
     /// Who may publish for whom.
     pub(crate) amqp: Amqp,
     /// Where connections may go.
@@ -55,6 +57,14 @@ pub(crate) struct Config {
     pub(crate) tracker: Tracker,
     /// Log lines.
     pub(crate) log: Log,
+}
+
+/// How PostgreSQL is used, per process.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Database {
+    /// `WHIMBREL_DATABASE__CONNECTIONS`: to PostgreSQL, at most. Default 8.
+    pub(crate) connections: u32,
 }
 
 /// Who may publish events for whom over AMQP (rule 33).
@@ -173,6 +183,7 @@ impl Default for Config {
             default_contract: "standard".into(),
             retention: Duration::from_hours(30 * 24),
             retry_scale: 1.0,
+            database: Database::default(),
             amqp: Amqp::default(),
             egress: Egress::default(),
             secrets: Secrets::default(),
@@ -181,6 +192,12 @@ impl Default for Config {
             tracker: Tracker::default(),
             log: Log::default(),
         }
+    }
+}
+
+impl Default for Database {
+    fn default() -> Self {
+        Self { connections: whimbrel_postgres::Options::default().connections_max }
     }
 }
 
@@ -230,11 +247,24 @@ impl Config {
         Ok(config)
     }
 
+    /// The sizes of the store on PostgreSQL.
+    pub(crate) fn postgres(&self) -> whimbrel_postgres::Options {
+        whimbrel_postgres::Options {
+            connections_max: self.database.connections,
+            ..whimbrel_postgres::Options::default()
+        }
+    }
+
     fn check(&self) -> anyhow::Result<()> {
         ensure!(
             self.retry_scale.is_finite() && self.retry_scale > 0.0,
             "retry_scale must be a number above 0, not {}",
             self.retry_scale
+        );
+        ensure!(
+            (2..=1_000).contains(&self.database.connections),
+            "database.connections must lie between 2 and 1000, not {}",
+            self.database.connections
         );
         let slots =
             [self.sender.live_slots, self.sender.slow_slots, self.sender.bulk_slots, self.sender.endpoint_in_flight];

@@ -135,13 +135,7 @@ pub(crate) async fn open(config: &Config, tiers: &Tiers, clock: &Arc<dyn Clock>)
         info!(data_dir = %config.data_dir.display(), "embedded engine");
         return Ok(Engine { store: engine.store(), queue: engine.queue(), parking: engine.parking(), servers: None });
     };
-    let store = PostgresStore::connect(
-        urls.database.expose_secret(),
-        whimbrel_postgres::Options::default(),
-        ring,
-        clock.clone(),
-    )
-    .await?;
+    let store = PostgresStore::connect(urls.database.expose_secret(), config.postgres(), ring, clock.clone()).await?;
     let options = whimbrel_rabbitmq::Options {
         url: urls.amqp.expose_secret().to_owned(),
         role: "whimbrel".into(),

@@ -19,8 +19,7 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<ExitCode> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     // No secret is read or written here, so the job that migrates needs none of the keys.
     let ring = Arc::new(KeyRing::parse(&KeyRing::generate_entry(&*clock))?);
-    let options = whimbrel_postgres::Options::default();
-    let store = PostgresStore::connect(url.expose_secret(), options, ring, clock).await?;
+    let store = PostgresStore::connect(url.expose_secret(), config.postgres(), ring, clock).await?;
     store.migrate().await?;
     println!("the schema is up to date");
     Ok(ExitCode::SUCCESS)

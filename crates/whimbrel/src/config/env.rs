@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use config::Environment;
 
 /// Every key that a variable may set. A test holds it against the struct.
-pub(super) const KEYS: [&str; 30] = [
+pub(super) const KEYS: [&str; 31] = [
     "listen",
     "ops_listen",
     "data_dir",
@@ -17,6 +17,7 @@ pub(super) const KEYS: [&str; 30] = [
     "default_contract",
     "retention",
     "retry_scale",
+    "database.connections",
     "amqp.tenant_from_user_id",
     "amqp.trusted_users",
     "amqp.redrive_url",

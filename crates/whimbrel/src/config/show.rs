@@ -23,6 +23,7 @@ impl fmt::Display for Config {
         writeln!(f, "default_contract = {:?}", self.default_contract)?;
         writeln!(f, "retention = \"{}\"", humantime::format_duration(self.retention))?;
         writeln!(f, "retry_scale = {:?}", self.retry_scale)?;
+        writeln!(f, "\n[database]\nconnections = {}", self.database.connections)?;
         writeln!(f, "\n[amqp]\ntenant_from_user_id = {}", self.amqp.tenant_from_user_id)?;
         writeln!(f, "trusted_users = {:?}", self.amqp.trusted_users)?;
         secret(f, "redrive_url", self.amqp.redrive_url.as_ref())?;

@@ -38,8 +38,7 @@ pub(crate) async fn open_keyless(config: &Config, clock: &Arc<dyn Clock>) -> any
 
 async fn postgres(config: &Config, ring: Arc<KeyRing>, clock: &Arc<dyn Clock>) -> anyhow::Result<PostgresStore> {
     let Some(url) = &config.database_url else { bail!("database_url is not set (WHIMBREL_DATABASE_URL)") };
-    let options = whimbrel_postgres::Options::default();
-    Ok(PostgresStore::connect(url.expose_secret(), options, ring, clock.clone()).await?)
+    Ok(PostgresStore::connect(url.expose_secret(), config.postgres(), ring, clock.clone()).await?)
 }
 
 /// A command does not wait for a database that is away, as a server does: whoever typed it wants to know.
