@@ -4,6 +4,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 use crate::receiver::Receiver;
+use crate::result::median;
 use crate::servers::Servers;
 
 mod model;
@@ -97,6 +98,54 @@ impl Limits {
         };
         Ok(Self { post, queue, postgres, sqlite })
     }
+}
+
+impl Limits {
+    /// Of limits measured several times, the median of each figure; `None` without any.
+    pub fn median(all: &[Self]) -> Option<Self> {
+        let last = all.last()?;
+        let posts: Vec<Post> = all.iter().map(|limits| limits.post).collect();
+        let queues: Vec<Queue> = all.iter().filter_map(|limits| limits.queue).collect();
+        let postgres: Vec<Rows> = all.iter().filter_map(|limits| limits.postgres).collect();
+        let sqlite: Vec<Rows> = all.iter().map(|limits| limits.sqlite).collect();
+        let post = Post {
+            client_us: middle(&posts, |post| post.client_us),
+            server_us: middle(&posts, |post| post.server_us),
+            round_trip_ms: middle(&posts, |post| post.round_trip_ms),
+        };
+        let queue = last.queue.map(|_| Queue {
+            small_us: middle(&queues, |queue| queue.small_us),
+            small_broker_us: middle(&queues, |queue| queue.small_broker_us),
+            large_us: middle(&queues, |queue| queue.large_us),
+            hop_ms: middle(&queues, |queue| queue.hop_ms),
+        });
+        Some(Self {
+            post,
+            queue,
+            postgres: last.postgres.map(|_| Rows::median(&postgres)),
+            sqlite: Rows::median(&sqlite),
+        })
+    }
+}
+
+impl Rows {
+    fn median(all: &[Self]) -> Self {
+        let sizes = |of: fn(&Self) -> Sizes| Sizes {
+            large_us: middle(all, |rows| of(rows).large_us),
+            small_us: middle(all, |rows| of(rows).small_us),
+        };
+        Self {
+            bare: sizes(|rows| rows.bare),
+            listed: sizes(|rows| rows.listed),
+            change_us: middle(all, |rows| rows.change_us),
+            single_us: middle(all, |rows| rows.single_us),
+            commit_ms: middle(all, |rows| rows.commit_ms),
+        }
+    }
+}
+
+fn middle<T>(all: &[T], figure: impl Fn(&T) -> f64) -> f64 {
+    median(all.iter().map(figure).collect()).unwrap_or_default()
 }
 
 /// Of wall-clock times in microseconds the one that a quarter keep below, in milliseconds: what else the machine does

@@ -84,6 +84,11 @@ pub enum Scenario {
 }
 
 impl Scenario {
+    /// Whether what a delivery costs is what it is about, and not how long one takes.
+    pub const fn is_about_cost(self) -> bool {
+        matches!(self, Self::FanOut | Self::Wide | Self::Soak)
+    }
+
     /// Its letter.
     pub const fn letter(self) -> &'static str {
         match self {
@@ -188,6 +193,8 @@ pub struct Measured {
     pub latency_ms: Option<Percentiles>,
     /// CPU microseconds a delivery that the same work takes at least, computed from this machine's limits.
     pub floor_us: f64,
+    /// How many times that the case took; of several runs the median, each against the limits measured right before it.
+    pub ratio: f64,
     /// Milliseconds from publish to receipt at least, where that is what the case is about.
     pub floor_ms: Option<f64>,
     /// Cores that processes other than ours kept busy meanwhile.
@@ -209,12 +216,7 @@ pub struct Measured {
 impl Measured {
     /// CPU microseconds a delivery of all that is measured.
     pub fn total_us(&self) -> f64 {
-        self.cpu_us.iter().filter(|(part, _)| part.is_measured()).map(|(_, us)| us).sum()
-    }
-
-    /// How many times its floor that is.
-    pub fn ratio(&self) -> f64 {
-        self.total_us() / self.floor_us
+        total_us(&self.cpu_us)
     }
 
     /// Whether everything came exactly as expected.
@@ -232,6 +234,8 @@ impl Measured {
             deliveries: of(|run| run.deliveries),
             seconds: of(|run| run.seconds),
             per_second: of(|run| run.per_second),
+            floor_us: of(|run| run.floor_us),
+            ratio: of(|run| run.ratio),
             other_cores: of(|run| run.other_cores),
             cpu_us: medians(&runs, |run| &run.cpu_us),
             cpu_gross_us: medians(&runs, |run| &run.cpu_gross_us),
@@ -243,6 +247,11 @@ impl Measured {
             ..middle
         })
     }
+}
+
+/// Of Whimbrel's own processes and its servers.
+pub(crate) fn total_us(cpu_us: &ByPart) -> f64 {
+    cpu_us.iter().filter(|(part, _)| part.is_measured()).map(|(_, us)| us).sum()
 }
 
 fn medians<K: Ord + Clone>(runs: &[Measured], map: fn(&Measured) -> &BTreeMap<K, f64>) -> BTreeMap<K, f64> {

@@ -10,8 +10,8 @@ separate processes, publishes events of 1 KB, and receives them in a receiver th
 every event at every endpoint. Everything shares one machine: publishers and receiver take part of it, and their CPU is
 listed apart. CPU is user and system time of each process with its children, less what the same system takes idle, per
 delivery. Latency is from the moment an event's request is begun until its delivery has been read by the receiver; at a
-fixed rate nobody waits for an earlier answer. The floor is computed from the limits below, measured in the same run: see
-[crates/bench](crates/bench/README.md).
+fixed rate nobody waits for an earlier answer. The floor is computed from limits such as those below, measured right
+before each run of a and b; the ratio is the median of the runs' own: see [crates/bench](crates/bench/README.md).
 ";
 
 /// The whole file.

@@ -59,7 +59,7 @@ fn cost(cases: &[&Measured]) -> Sheet {
     let columns: Vec<&str> = ["CPU µs", "floor", "ratio"].into_iter().chain(names).chain(["others, cores"]).collect();
     sheet(cases, &columns, |case| {
         let of_parts = parts.iter().map(|part| case.cpu_us.get(part).map_or(String::new(), |us| short(*us)));
-        let fixed = [short(case.total_us()), short(case.floor_us), short(case.ratio())];
+        let fixed = [short(case.total_us()), short(case.floor_us), short(case.ratio)];
         fixed.into_iter().chain(of_parts).chain([short(case.other_cores)]).collect()
     })
 }
