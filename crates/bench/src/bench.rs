@@ -28,6 +28,8 @@ pub struct Bench {
     pub receiver: Receiver,
     /// What this machine could do when that was measured last.
     pub limits: Limits,
+    /// Those, and what was measured before.
+    all_limits: Vec<Limits>,
     /// CPU microseconds a second that an idle system takes, by part.
     pub idle: BTreeMap<Engine, ByPart>,
 }
@@ -47,13 +49,14 @@ impl Bench {
             system::migrate(program.as_ref(), &template).await?;
         }
         let limits = Limits::measure(&servers, &receiver, sizes.floor).await?;
-        Ok(Self { program, sizes, servers, receiver, limits, idle: BTreeMap::new() })
+        Ok(Self { program, sizes, servers, receiver, limits, all_limits: vec![limits], idle: BTreeMap::new() })
     }
 
     /// Measures the limits once more: a machine that others share is not always as fast, and a cost means something only
     /// against limits of the same minute.
     async fn measure_limits(&mut self) -> Result<()> {
         self.limits = Limits::measure(&self.servers, &self.receiver, self.sizes.floor).await?;
+        self.all_limits.push(self.limits);
         Ok(())
     }
 
@@ -91,16 +94,16 @@ pub async fn run(options: &Options) -> Result<Report> {
     let servers = if engines.contains(&Engine::Distributed) { Servers::private().await? } else { Servers::None };
     let mut bench = Bench::prepare(options, servers).await?;
     let mut machine = Machine::of_this(&bench.servers).await?;
-    let (mut measured, mut limits) = (Vec::new(), vec![bench.limits]);
+    let mut measured = Vec::new();
     for engine in engines {
         progress.step(&format!("{}: idle", engine.as_str()));
         machine.whimbrel = bench.watch_idle(engine).await?;
         for scenario in &scenarios {
-            measured.extend(repeated(&mut bench, *scenario, engine, options.runs, &mut progress, &mut limits).await?);
+            measured.extend(repeated(&mut bench, *scenario, engine, options.runs, &mut progress).await?);
         }
     }
     progress.done();
-    let limits = Limits::median(&limits).context("limits are measured at the start")?;
+    let limits = Limits::median(&bench.all_limits).context("limits are measured at the start")?;
     Ok(Report { machine, limits, idle: bench.idle, runs: options.runs, measured })
 }
 
@@ -112,14 +115,13 @@ fn wanted(options: &Options) -> Vec<Scenario> {
     all.filter(|scenario| options.wants(*scenario) && (soaks || *scenario != Scenario::Soak)).collect()
 }
 
-/// Every case of one scenario, over all runs. `limits` gets those that were measured for it.
+/// Every case of one scenario, over all runs.
 async fn repeated(
     bench: &mut Bench,
     scenario: Scenario,
     engine: Engine,
     runs: u32,
     progress: &mut Progress,
-    limits: &mut Vec<Limits>,
 ) -> Result<Vec<Measured>> {
     let mut cases: Vec<Vec<Measured>> = Vec::new();
     for run in 1..=runs {
@@ -127,7 +129,6 @@ async fn repeated(
         progress.step(&if runs > 1 { format!("{what}, run {run} of {runs}") } else { what });
         if scenario.is_about_cost() {
             bench.measure_limits().await?;
-            limits.push(bench.limits);
         }
         let of_run = scenarios::run(bench, scenario, engine).await;
         let of_run = of_run.with_context(|| format!("scenario {} on {}", scenario.letter(), engine.as_str()))?;

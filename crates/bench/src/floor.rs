@@ -98,9 +98,7 @@ impl Limits {
         };
         Ok(Self { post, queue, postgres, sqlite })
     }
-}
 
-impl Limits {
     /// Of limits measured several times, the median of each figure; `None` without any.
     pub fn median(all: &[Self]) -> Option<Self> {
         let last = all.last()?;

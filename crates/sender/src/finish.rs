@@ -30,6 +30,22 @@ pub(crate) enum End {
     Moved(Job, Route),
 }
 
+impl End {
+    /// With this outcome of the job.
+    pub(crate) fn outcome(job: Job, fate: Fate) -> Self {
+        Self::Outcome(Outcome {
+            delivery: job.delivery,
+            event: job.body.event,
+            endpoint: job.endpoint,
+            round: job.round,
+            attempt: job.attempt,
+            contract: job.contract,
+            trace: job.trace,
+            fate,
+        })
+    }
+}
+
 /// Publishes ends and closes their jobs.
 pub(crate) struct Finisher {
     pub(crate) publisher: Arc<dyn Publisher>,
@@ -164,20 +180,6 @@ mod tests {
         }
     }
 
-    fn end() -> End {
-        let job = job(0);
-        End::Outcome(Outcome {
-            delivery: job.delivery,
-            event: job.body.event,
-            endpoint: job.endpoint,
-            round: job.round,
-            attempt: job.attempt,
-            contract: job.contract,
-            trace: job.trace,
-            fate: Fate::Deferred,
-        })
-    }
-
     /// How long `count` ends take that are all there at once, and how many went together.
     async fn flushed(count: usize) -> (Duration, Vec<usize>) {
         let publisher = Arc::new(Broker::default());
@@ -185,7 +187,7 @@ mod tests {
         let finisher = Finisher { publisher: publisher.clone(), clock: Arc::new(SystemClock), flights };
         let (ends, ended) = mpsc::channel(count);
         for _ in 0..count {
-            ends.try_send(end()).expect("room");
+            ends.try_send(End::outcome(job(0), Fate::Deferred)).expect("room");
         }
         drop(ends);
         let begun = Instant::now();

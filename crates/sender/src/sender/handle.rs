@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::OwnedSemaphorePermit;
 use whimbrel_core::message::Job;
-use whimbrel_core::outcome::{Attempted, ErrorKind, Fate, Outcome, Reply};
+use whimbrel_core::outcome::{Attempted, ErrorKind, Fate, Reply};
 use whimbrel_core::port::{Clock, Lane, Route};
 use whimbrel_core::tier::{HOPS, Tier, Tiers};
 
@@ -70,7 +70,7 @@ impl Shared {
     async fn attempt(&self, lane: Lane, mut job: Job, known: Known) -> End {
         let target = match known {
             Known::Target(target) if target.is_active => target,
-            Known::Target(_) | Known::Missing => return outcome(job, Fate::NotActive),
+            Known::Target(_) | Known::Missing => return End::outcome(job, Fate::NotActive),
             Known::Unready => return End::Moved(job, Route::Delay(Tier::new(HOPS[3]), lane)),
         };
         let gate = self.gates.of(job.endpoint, target.version, target.limits);
@@ -93,7 +93,7 @@ impl Shared {
         tell(&place, &target, &attempted);
         log_attempt(lane, &job, &target, &attempted);
         span.end(lane, &mut job, &target, &attempted);
-        outcome(job, Fate::Attempted(attempted))
+        End::outcome(job, Fate::Attempted(attempted))
     }
 
     fn throttled(&self, lane: Lane, job: Job, wait: Duration) -> End {
@@ -124,7 +124,7 @@ pub(super) fn over_cap(lane: Lane, mut job: Job) -> End {
             job.hops += 1;
             End::Moved(job, Route::Delay(Tier::new(*hop), lane))
         }
-        None => outcome(job, Fate::Deferred),
+        None => End::outcome(job, Fate::Deferred),
     }
 }
 
@@ -151,19 +151,6 @@ pub(super) fn tell(place: &Place, target: &Target, attempted: &Attempted) {
         Reply::Error { kind: ErrorKind::Timeout, .. } => place.hung(),
         Reply::Error { .. } => place.failed(),
     }
-}
-
-fn outcome(job: Job, fate: Fate) -> End {
-    End::Outcome(Outcome {
-        delivery: job.delivery,
-        event: job.body.event,
-        endpoint: job.endpoint,
-        round: job.round,
-        attempt: job.attempt,
-        contract: job.contract,
-        trace: job.trace,
-        fate,
-    })
 }
 
 /// The one wide line of each attempt.
