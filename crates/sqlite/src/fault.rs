@@ -59,6 +59,11 @@ impl Fault {
         matches!(self, Self::Sql(error) if kind(error) != Kind::Permanent)
     }
 
+    /// Whether a row that was to be new is there already. The statement changed nothing then.
+    pub(crate) fn is_conflict(&self) -> bool {
+        matches!(self, Self::Sql(sqlx::Error::Database(error)) if error.is_unique_violation())
+    }
+
     /// For the store's callers.
     pub(crate) fn to_store(&self) -> StoreError {
         match self {

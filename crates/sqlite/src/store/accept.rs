@@ -14,74 +14,87 @@ use crate::fault::Fault;
 
 /// See [`whimbrel_core::port::Intake::accept`].
 pub(super) async fn accept(tx: &mut SqliteConnection, batch: &[Fanout]) -> Result<Vec<Accepted>, Fault> {
-    let mut stored = stored(tx, batch.iter().map(|fanout| &fanout.event)).await?;
-    let new: Vec<bool> = batch.iter().map(|fanout| stored.insert(fanout.event.id)).collect();
-    let fresh: Vec<&Fanout> = batch.iter().zip(&new).filter_map(|(fanout, new)| new.then_some(fanout)).collect();
-    let events: Vec<&Event> = fresh.iter().map(|fanout| &fanout.event).collect();
-    insert_events(tx, &events).await?;
+    let mut seen = HashSet::with_capacity(batch.len());
+    let first: Vec<&Fanout> = batch.iter().filter(|fanout| seen.insert(fanout.event.id)).collect();
+    let events: Vec<&Event> = first.iter().map(|fanout| &fanout.event).collect();
+    let mut stored = insert_events(tx, &events).await?;
+    let fresh: Vec<&Fanout> = first.into_iter().filter(|fanout| !stored.contains(&fanout.event.id)).collect();
     insert_deliveries(tx, &fresh).await?;
 
     let mut answers = Vec::with_capacity(batch.len());
-    for (fanout, new) in batch.iter().zip(new) {
-        let pending = if new {
-            fanout.deliveries.iter().filter(|delivery| delivery.state == DeliveryState::Pending).copied().collect()
-        } else {
+    for fanout in batch {
+        // The second of a batch is a repeat, too.
+        let repeated = !stored.insert(fanout.event.id);
+        let pending = if repeated {
             still_pending(tx, fanout.event.id).await?
+        } else {
+            fanout.deliveries.iter().filter(|delivery| delivery.state == DeliveryState::Pending).copied().collect()
         };
-        answers.push(Accepted { repeated: !new, pending });
+        answers.push(Accepted { repeated, pending });
     }
     Ok(answers)
 }
 
-/// Those among the events that are there already.
-pub(super) async fn stored(
-    tx: &mut SqliteConnection,
-    events: impl Iterator<Item = &Event> + Send,
-) -> Result<HashSet<EventId>, Fault> {
-    static SELECT: Batch = Batch::new(
-        "SELECT e.id FROM (VALUES ",
-        "(?,?)",
-        ") AS v CROSS JOIN events e ON e.tenant_id = v.column1 AND e.id = v.column2",
-    );
-    let (events, mut stored): (Vec<&Event>, _) = (events.collect(), HashSet::new());
+/// Stores those events that are not there yet, none of which may come twice, and gives the others. These are rare, so they
+/// are looked for only when an insert has met one.
+pub(super) async fn insert_events(tx: &mut SqliteConnection, events: &[&Event]) -> Result<HashSet<EventId>, Fault> {
+    let mut stored = HashSet::new();
     for chunk in events.chunks(ROWS_MAX) {
-        let mut query = sqlx::query(SELECT.sql(chunk.len()));
-        for event in chunk {
-            query = query.bind(event.tenant.as_str()).bind(event.id.uuid());
-        }
-        for row in query.fetch_all(&mut *tx).await? {
-            stored.insert(EventId::from_uuid(row.try_get(0)?));
+        match insert(tx, chunk).await {
+            Err(fault) if fault.is_conflict() => {
+                let found = find(tx, chunk).await?;
+                let fresh: Vec<&Event> = chunk.iter().copied().filter(|event| !found.contains(&event.id)).collect();
+                insert(tx, &fresh).await?;
+                stored.extend(found);
+            }
+            inserted => inserted?,
         }
     }
     Ok(stored)
 }
 
-/// Stores events that are not there yet.
-pub(super) async fn insert_events(tx: &mut SqliteConnection, fresh: &[&Event]) -> Result<(), Fault> {
+/// Those that are there; at most [`ROWS_MAX`] events.
+async fn find(tx: &mut SqliteConnection, events: &[&Event]) -> Result<HashSet<EventId>, Fault> {
+    static SELECT: Batch = Batch::new(
+        "SELECT e.id FROM (VALUES ",
+        "(?,?)",
+        ") AS v CROSS JOIN events e ON e.tenant_id = v.column1 AND e.id = v.column2",
+    );
+    let mut query = sqlx::query(SELECT.sql(events.len()));
+    for event in events {
+        query = query.bind(event.tenant.as_str()).bind(event.id.uuid());
+    }
+    let rows = query.fetch_all(tx).await?;
+    rows.iter().map(|row| Ok(EventId::from_uuid(row.try_get(0)?))).collect()
+}
+
+/// Stores events that are not there; at most [`ROWS_MAX`].
+async fn insert(tx: &mut SqliteConnection, events: &[&Event]) -> Result<(), Fault> {
     static INSERT: Batch = Batch::new(
         "INSERT INTO events (id, tenant_id, event_type, occurred_at, body, data_start, data_end, traceparent,
              tracestate, only_endpoint) SELECT * FROM (VALUES ",
         "(?,?,?,?,?,?,?,?,?,?)",
         ") WHERE column1 IS NOT NULL",
     );
-    for chunk in fresh.chunks(ROWS_MAX) {
-        let mut query = sqlx::query(INSERT.sql(chunk.len()));
-        for event in chunk {
-            let Event { id, tenant, event_type, occurred_at, body, data_range, trace, only_endpoint } = event;
-            query = query
-                .bind(id.uuid())
-                .bind(tenant.as_str())
-                .bind(event_type.as_str())
-                .bind(occurred_at.as_micros())
-                .bind(&body[..])
-                .bind(i64::try_from(data_range.start).unwrap_or(i64::MAX))
-                .bind(i64::try_from(data_range.end).unwrap_or(i64::MAX))
-                .bind(&trace.traceparent)
-                .bind(&trace.tracestate)
-                .bind(only_endpoint.map(whimbrel_core::EndpointId::uuid));
-        }
-        query.execute(&mut *tx).await?;
+    if events.is_empty() {
+        return Ok(());
     }
+    let mut query = sqlx::query(INSERT.sql(events.len()));
+    for event in events {
+        let Event { id, tenant, event_type, occurred_at, body, data_range, trace, only_endpoint } = event;
+        query = query
+            .bind(id.uuid())
+            .bind(tenant.as_str())
+            .bind(event_type.as_str())
+            .bind(occurred_at.as_micros())
+            .bind(&body[..])
+            .bind(i64::try_from(data_range.start).unwrap_or(i64::MAX))
+            .bind(i64::try_from(data_range.end).unwrap_or(i64::MAX))
+            .bind(&trace.traceparent)
+            .bind(&trace.tracestate)
+            .bind(only_endpoint.map(whimbrel_core::EndpointId::uuid));
+    }
+    query.execute(tx).await?;
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! Recording attempts, and saying how each stands to the log (rule 2).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use sqlx::{Row as _, SqliteConnection};
 use uuid::Uuid;
@@ -23,8 +23,10 @@ pub(super) async fn attempts(
 ) -> Result<Vec<Seen>, Fault> {
     let attempt = |settled: &Settled| known.get(&settled.delivery).and(settled.attempt.clone());
     let attempts: Vec<Option<Attempt>> = batch.iter().map(attempt).collect();
-    let mut executions = recorded(tx, attempts.iter().flatten()).await?;
-    let (mut seen, mut new, mut duplicates) = (Vec::with_capacity(batch.len()), Vec::new(), Vec::new());
+    let mut places = HashSet::with_capacity(attempts.len());
+    let first: Vec<&Attempt> = attempts.iter().flatten().filter(|attempt| places.insert(place(attempt))).collect();
+    let mut executions = insert(tx, &first).await?;
+    let (mut seen, mut duplicates) = (Vec::with_capacity(batch.len()), Vec::new());
     for attempt in &attempts {
         let Some(attempt) = attempt else {
             seen.push(Seen::New);
@@ -34,7 +36,6 @@ pub(super) async fn attempts(
         seen.push(match executions.get(&place) {
             None => {
                 executions.insert(place, execution);
-                new.push(attempt);
                 Seen::New
             }
             Some(recorded) if *recorded == execution => Seen::SameExecution,
@@ -44,7 +45,6 @@ pub(super) async fn attempts(
             }
         });
     }
-    insert(tx, &new).await?;
     count_duplicates(tx, &duplicates).await?;
     Ok(seen)
 }
@@ -53,54 +53,68 @@ fn place(attempt: &Attempt) -> Place {
     (attempt.delivery.uuid(), attempt.number)
 }
 
-/// The executions that stand in the log under the attempts' numbers.
-async fn recorded(
+/// Records those attempts that are not there yet, none of which may come twice, and gives the executions that stand in the
+/// log for the others. These are rare, so they are looked for only when an insert has met one.
+pub(in crate::store) async fn insert(
     tx: &mut SqliteConnection,
-    attempts: impl Iterator<Item = &Attempt> + Send,
+    attempts: &[&Attempt],
 ) -> Result<HashMap<Place, Uuid>, Fault> {
+    let mut recorded = HashMap::new();
+    for chunk in attempts.chunks(ROWS_MAX) {
+        match insert_new(tx, chunk).await {
+            Err(fault) if fault.is_conflict() => {
+                let found = find(tx, chunk).await?;
+                let new: Vec<&Attempt> =
+                    chunk.iter().copied().filter(|attempt| !found.contains_key(&place(attempt))).collect();
+                insert_new(tx, &new).await?;
+                recorded.extend(found);
+            }
+            inserted => inserted?,
+        }
+    }
+    Ok(recorded)
+}
+
+/// The executions that stand in the log under the attempts' numbers; at most [`ROWS_MAX`] attempts.
+async fn find(tx: &mut SqliteConnection, attempts: &[&Attempt]) -> Result<HashMap<Place, Uuid>, Fault> {
     static SELECT: Batch = Batch::new(
         "SELECT a.delivery_id, a.number, a.execution_id FROM (VALUES ",
         "(?,?)",
         ") AS v CROSS JOIN attempts a ON a.delivery_id = v.column1 AND a.number = v.column2",
     );
-    let places: Vec<Place> = attempts.map(place).collect();
-    let mut executions = HashMap::with_capacity(places.len());
-    for chunk in places.chunks(ROWS_MAX) {
-        let mut query = sqlx::query(SELECT.sql(chunk.len()));
-        for (delivery, number) in chunk {
-            query = query.bind(delivery).bind(number);
-        }
-        for row in query.fetch_all(&mut *tx).await? {
-            executions.insert((row.try_get(0)?, row.try_get(1)?), row.try_get(2)?);
-        }
+    let mut query = sqlx::query(SELECT.sql(attempts.len()));
+    for attempt in attempts {
+        query = query.bind(attempt.delivery.uuid()).bind(attempt.number);
     }
-    Ok(executions)
+    let rows = query.fetch_all(tx).await?;
+    rows.iter().map(|row| Ok(((row.try_get(0)?, row.try_get(1)?), row.try_get(2)?))).collect()
 }
 
-/// Records attempts that are not there yet.
-pub(in crate::store) async fn insert(tx: &mut SqliteConnection, new: &[&Attempt]) -> Result<(), Fault> {
+/// Records attempts that are not there; at most [`ROWS_MAX`].
+async fn insert_new(tx: &mut SqliteConnection, attempts: &[&Attempt]) -> Result<(), Fault> {
     static INSERT: Batch = Batch::new(
         "INSERT INTO attempts (delivery_id, number, round, execution_id, started_at, duration_ms, status_code, error,
              response_body) SELECT * FROM (VALUES ",
         "(?,?,?,?,?,?,?,?,?)",
         ") WHERE column1 IS NOT NULL",
     );
-    for chunk in new.chunks(ROWS_MAX) {
-        let mut query = sqlx::query(INSERT.sql(chunk.len()));
-        for attempt in chunk {
-            query = query
-                .bind(attempt.delivery.uuid())
-                .bind(attempt.number)
-                .bind(attempt.round)
-                .bind(attempt.execution.uuid())
-                .bind(attempt.started_at.as_micros())
-                .bind(attempt.duration_ms)
-                .bind(attempt.status_code)
-                .bind(attempt.error.as_deref())
-                .bind(&attempt.response_body[..]);
-        }
-        query.execute(&mut *tx).await?;
+    if attempts.is_empty() {
+        return Ok(());
     }
+    let mut query = sqlx::query(INSERT.sql(attempts.len()));
+    for attempt in attempts {
+        query = query
+            .bind(attempt.delivery.uuid())
+            .bind(attempt.number)
+            .bind(attempt.round)
+            .bind(attempt.execution.uuid())
+            .bind(attempt.started_at.as_micros())
+            .bind(attempt.duration_ms)
+            .bind(attempt.status_code)
+            .bind(attempt.error.as_deref())
+            .bind(&attempt.response_body[..]);
+    }
+    query.execute(tx).await?;
     Ok(())
 }
 

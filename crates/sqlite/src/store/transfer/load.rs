@@ -1,5 +1,7 @@
 //! Storing another engine's log.
 
+use std::collections::HashSet;
+
 use sqlx::SqliteConnection;
 use whimbrel_core::Timestamp;
 use whimbrel_core::delivery::{Attempt, DeliveryRow, DeliveryState};
@@ -18,10 +20,11 @@ pub(in crate::store) async fn load_log(
     logged: &[LoggedEvent],
     sweep_at: Timestamp,
 ) -> Result<u64, Fault> {
-    let mut stored = accept::stored(tx, logged.iter().map(|logged| &logged.event)).await?;
-    let new: Vec<&LoggedEvent> = logged.iter().filter(|logged| stored.insert(logged.event.id)).collect();
-    let events: Vec<&Event> = new.iter().map(|logged| &logged.event).collect();
-    accept::insert_events(tx, &events).await?;
+    let mut seen = HashSet::with_capacity(logged.len());
+    let logged: Vec<&LoggedEvent> = logged.iter().filter(|logged| seen.insert(logged.event.id)).collect();
+    let events: Vec<&Event> = logged.iter().map(|logged| &logged.event).collect();
+    let stored = accept::insert_events(tx, &events).await?;
+    let new: Vec<&LoggedEvent> = logged.into_iter().filter(|logged| !stored.contains(&logged.event.id)).collect();
     let deliveries: Vec<&DeliveryRow> =
         new.iter().flat_map(|logged| &logged.deliveries).map(|delivery| &delivery.row).collect();
     insert_deliveries(tx, &deliveries, sweep_at).await?;

@@ -238,6 +238,28 @@ pub async fn an_event_twice_in_a_batch_is_repeated_the_second_time(world: &World
     Ok(())
 }
 
+/// A batch may be larger than a statement of the engine's: a repeat changes nothing for those before and behind it.
+pub async fn a_repeated_event_stands_alone_in_a_large_batch(world: &World) -> Checked {
+    let (acme, endpoint) = world.acme().await?;
+    let mut batch = Vec::new();
+    for _ in 0..300 {
+        batch.push(world.fanout(world.event(&acme, "order.created"), &[endpoint.id]));
+    }
+    for known in [40, 250] {
+        world.accept(&batch[known]).await?;
+    }
+    let accepted = world.store.accept(&batch).await?;
+    let repeated = accepted.iter().enumerate().filter(|(_, answer)| answer.repeated).map(|(place, _)| place);
+    let repeated: Vec<usize> = repeated.collect();
+    ensure!(repeated == [40, 250], "repeated: {repeated:?}");
+    for (fanout, answer) in batch.iter().zip(&accepted) {
+        ensure!(answer.pending == fanout.deliveries, "{:?} of {:?}", answer.pending, fanout.deliveries);
+    }
+    let deliveries: Vec<_> = batch.iter().map(|fanout| fanout.deliveries[0].id).collect();
+    ensure!(world.store.positions(&deliveries).await?.len() == batch.len(), "not every delivery is stored");
+    Ok(())
+}
+
 /// Consumers that got the same events at once, in opposite orders and with different ideas of who is
 /// subscribed: each event is stored once, and all answers agree with what is stored.
 pub async fn rule_21_concurrent_accepts_freeze_one_set(world: &World) -> Checked {

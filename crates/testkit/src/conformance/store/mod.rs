@@ -95,6 +95,7 @@ macro_rules! store_conformance {
             rule_21_a_repeated_event_keeps_its_deliveries,
             a_repeated_event_gives_first_attempts_only,
             an_event_twice_in_a_batch_is_repeated_the_second_time,
+            a_repeated_event_stands_alone_in_a_large_batch,
             rule_21_concurrent_accepts_freeze_one_set,
             // lookup
             endpoints_are_those_that_exist,
@@ -103,6 +104,7 @@ macro_rules! store_conformance {
             settle_of_nothing_changes_nothing,
             rule_02_an_attempt_is_new_then_the_same_then_another,
             rule_02_twice_in_one_batch,
+            rule_02_recorded_attempts_in_a_large_batch,
             an_outcome_without_an_attempt_is_new_and_recorded_nowhere,
             rule_28_an_unknown_delivery_is_recorded_nowhere,
             decide_sees_locked_facts,

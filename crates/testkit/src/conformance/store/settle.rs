@@ -87,6 +87,32 @@ pub async fn rule_02_twice_in_one_batch(world: &World) -> Checked {
     Ok(())
 }
 
+/// A batch may be larger than a statement of the engine's: what is recorded already changes nothing for the others.
+pub async fn rule_02_recorded_attempts_in_a_large_batch(world: &World) -> Checked {
+    let (acme, endpoint) = world.acme().await?;
+    let fanouts: Vec<_> = (0..300).map(|_| world.fanout(world.event(&acme, "order.created"), &[endpoint.id])).collect();
+    world.store.accept(&fanouts).await?;
+    let mut batch: Vec<_> = fanouts.iter().map(|fanout| world.success(&fanout.deliveries[0], 1)).collect();
+    world.store.settle(&batch[250..251], &nothing).await?;
+    world.store.settle(&batch[40..41], &nothing).await?;
+    batch[40] = world.success(&fanouts[40].deliveries[0], 1);
+
+    let facts = settle_and_see(world, &batch, nothing).await?;
+    for (place, seen) in facts.seen.iter().enumerate() {
+        let expected = match place {
+            40 => Seen::OtherExecution,
+            250 => Seen::SameExecution,
+            _ => Seen::New,
+        };
+        ensure!(*seen == expected, "{seen:?} at {place} instead of {expected:?}");
+    }
+    for fanout in &fanouts {
+        let recorded = attempts(world, &fanout.deliveries[0], &endpoint).await?;
+        ensure!(recorded.len() == 1, "{recorded:?} of {:?}", fanout.deliveries[0]);
+    }
+    Ok(())
+}
+
 /// What the sender hands back without a POST uses no attempt.
 pub async fn an_outcome_without_an_attempt_is_new_and_recorded_nowhere(world: &World) -> Checked {
     let (_, endpoint) = world.acme().await?;
