@@ -9,16 +9,41 @@ use super::stored::{Outgoing, Stored};
 use crate::batch::{Batch, ROWS_MAX};
 use crate::fault::Fault;
 
-/// Writes messages whose ids are given.
-pub(crate) async fn insert(tx: &mut SqliteConnection, messages: &[Outgoing]) -> Result<(), Fault> {
-    static INSERT: Batch = Batch::new(
+/// Begins a transaction, and deletes in it what was acked. In one go: the connection's statements run on a thread of its
+/// own, and to be asked and to answer costs more than a short one does.
+pub(crate) async fn begin(tx: &mut SqliteConnection, acked: &[i64]) -> Result<(), Fault> {
+    static BEGIN_DELETE: Batch = Batch::new("BEGIN IMMEDIATE; DELETE FROM messages WHERE id IN (", "?", ")");
+    static DELETE: Batch = Batch::new("DELETE FROM messages WHERE id IN (", "?", ")");
+    if acked.is_empty() {
+        sqlx::query("BEGIN IMMEDIATE").execute(&mut *tx).await?;
+    }
+    for (number, chunk) in acked.chunks(ROWS_MAX).enumerate() {
+        let statement = if number == 0 { &BEGIN_DELETE } else { &DELETE };
+        let mut query = sqlx::query(statement.sql(chunk.len()));
+        for id in chunk {
+            query = query.bind(id);
+        }
+        query.execute(&mut *tx).await?;
+    }
+    Ok(())
+}
+
+/// Writes messages, whose ids are given, and commits; in one go, too.
+pub(crate) async fn commit(tx: &mut SqliteConnection, messages: &[&Outgoing]) -> Result<(), Fault> {
+    const HEAD: &str =
         "INSERT INTO messages (id, due_at, tier, lane, redeliveries, message_id, content_type, kind, headers, payload)
-         SELECT * FROM (VALUES ",
-        "(?,?,?,?,?,?,?,?,?,?)",
-        ") WHERE column1 IS NOT NULL",
-    );
-    for chunk in messages.chunks(ROWS_MAX) {
-        let mut query = sqlx::query(INSERT.sql(chunk.len()));
+         SELECT * FROM (VALUES ";
+    const ROW: &str = "(?,?,?,?,?,?,?,?,?,?)";
+    static INSERT: Batch = Batch::new(HEAD, ROW, ") WHERE column1 IS NOT NULL");
+    static INSERT_COMMIT: Batch = Batch::new(HEAD, ROW, ") WHERE column1 IS NOT NULL; COMMIT");
+    if messages.is_empty() {
+        sqlx::query("COMMIT").execute(&mut *tx).await?;
+    }
+    let chunks = messages.chunks(ROWS_MAX);
+    let last = chunks.len();
+    for (number, chunk) in (1..).zip(chunks) {
+        let statement = if number == last { &INSERT_COMMIT } else { &INSERT };
+        let mut query = sqlx::query(statement.sql(chunk.len()));
         for Outgoing { place, message } in chunk {
             query = query.bind(message.id);
             query = match place {
@@ -42,19 +67,6 @@ pub(crate) async fn insert(tx: &mut SqliteConnection, messages: &[Outgoing]) -> 
 
 fn headers_to_json(headers: &[(String, String)]) -> Option<String> {
     (!headers.is_empty()).then(|| serde_json::json!(headers).to_string())
-}
-
-/// Deletes what was acked.
-pub(crate) async fn delete(tx: &mut SqliteConnection, ids: &[i64]) -> Result<(), Fault> {
-    static DELETE: Batch = Batch::new("DELETE FROM messages WHERE id IN (", "?", ")");
-    for chunk in ids.chunks(ROWS_MAX) {
-        let mut query = sqlx::query(DELETE.sql(chunk.len()));
-        for id in chunk {
-            query = query.bind(id);
-        }
-        query.execute(&mut *tx).await?;
-    }
-    Ok(())
 }
 
 /// Takes 64 KiB of the file and gives them back: fails while there is no room.

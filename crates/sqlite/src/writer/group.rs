@@ -60,7 +60,7 @@ impl Group {
         }
     }
 
-    /// Runs everything in the transaction that is open, then commits it.
+    /// Runs everything in one transaction. After an error it may be open still.
     pub(super) async fn run(
         &mut self,
         start: &mut Start,
@@ -68,7 +68,7 @@ impl Group {
         promote_at: Option<Timestamp>,
     ) -> Result<Outcome, Fault> {
         let Start { db: tx, ids, lent, dispatch, .. } = start;
-        table::delete(tx, &spent.acked).await?;
+        table::begin(tx, &spent.acked).await?;
         self.run_calls(tx).await?;
         let promotion = match promote_at {
             Some(now) => lent.promote(tx, now, &dispatch.lots, ids).await?,
@@ -77,9 +77,8 @@ impl Group {
         for outgoing in spent.parked.iter_mut().chain(&mut self.messages) {
             outgoing.message.id = ids.next(outgoing.place.index());
         }
-        table::insert(tx, &spent.parked).await?;
-        table::insert(tx, &self.messages).await?;
-        sqlx::query("COMMIT").execute(tx).await?;
+        let messages: Vec<&Outgoing> = spent.parked.iter().chain(&self.messages).collect();
+        table::commit(tx, &messages).await?;
         let written: Vec<_> =
             std::mem::take(&mut spent.parked).into_iter().chain(std::mem::take(&mut self.messages)).collect();
         lent.forget(&std::mem::take(&mut spent.acked));

@@ -148,15 +148,10 @@ impl Task {
             return;
         }
         let promote_at = self.is_due().then(|| self.start.clock.now());
-        match self.transact(&mut group, promote_at).await {
+        match group.run(&mut self.start, &mut self.spent, promote_at).await {
             Ok(outcome) => self.succeed(group, outcome, promote_at).await,
             Err(fault) => self.fail(group, &fault).await,
         }
-    }
-
-    async fn transact(&mut self, group: &mut Group, promote_at: Option<Timestamp>) -> Result<Outcome, Fault> {
-        sqlx::query("BEGIN IMMEDIATE").execute(&mut self.start.db).await?;
-        group.run(&mut self.start, &mut self.spent, promote_at).await
     }
 
     async fn succeed(&mut self, group: Group, outcome: Outcome, promote_at: Option<Timestamp>) {
@@ -218,13 +213,12 @@ impl Task {
 
     async fn try_room(&mut self) -> Result<(), Fault> {
         let Start { db, lent, .. } = &mut self.start;
-        sqlx::query("BEGIN IMMEDIATE").execute(&mut *db).await?;
-        table::delete(db, &self.spent.acked).await?;
-        sqlx::query("COMMIT").execute(&mut *db).await?;
+        table::begin(db, &self.spent.acked).await?;
+        table::commit(db, &[]).await?;
         lent.forget(&std::mem::take(&mut self.spent.acked));
-        sqlx::query("BEGIN IMMEDIATE").execute(&mut *db).await?;
+        table::begin(db, &[]).await?;
         table::take_room(db).await?;
-        sqlx::query("COMMIT").execute(&mut *db).await?;
+        table::commit(db, &[]).await?;
         Ok(())
     }
 
