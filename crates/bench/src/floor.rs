@@ -7,6 +7,7 @@ use crate::receiver::Receiver;
 use crate::result::median;
 use crate::servers::Servers;
 
+pub mod at_once;
 mod model;
 mod post;
 mod queue;

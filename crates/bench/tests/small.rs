@@ -24,6 +24,9 @@ async fn run(scenario: Scenario, engine: Engine, arguments: &[&str]) -> Result<V
         ensure!(case.is_complete(), "{}: {:?} {:?}", case.case, case.faults, case.complaint);
         ensure!(case.deliveries > 0.0 && case.per_second > 0.0 && case.total_us() > 0.0, "{case:?}");
         ensure!(case.latency_ms.is_some_and(|latency| latency.p50 <= latency.max), "{case:?}");
+        let is_beside_bare_program = matches!(scenario, Scenario::FanOut | Scenario::Wide);
+        let times = case.further.get("CPU, times that of the bare program");
+        ensure!(times.is_some_and(|times| times.is_finite() && *times > 0.0) == is_beside_bare_program, "{case:?}");
     }
     Ok(measured)
 }

@@ -5,11 +5,11 @@ use crate::meter::float_of;
 use crate::system::Engine;
 
 /// Jobs in a pack, outcomes in a pack, as the design has them.
-const JOBS: f64 = 16.0;
-const OUTCOMES: f64 = 64.0;
+pub(super) const JOBS: f64 = 16.0;
+pub(super) const OUTCOMES: f64 = 64.0;
 /// Bytes of a job without its body, and of an outcome.
-const JOB_KIB: f64 = 0.15;
-const OUTCOME_KIB: f64 = 0.15;
+pub(super) const JOB_KIB: f64 = 0.15;
+pub(super) const OUTCOME_KIB: f64 = 0.15;
 
 /// How events come in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +59,11 @@ impl Limits {
             _ => embedded(self.sqlite, work, fan_out),
         };
         intake + inside + self.post.client_us * work.attempts
+    }
+
+    /// The part of it that the event's way in takes.
+    pub fn intake_us(&self, work: Work) -> f64 {
+        self.floor_us(work) - self.floor_us(Work { intake: Intake::Batch, ..work })
     }
 
     /// Milliseconds from publish to receipt at least: half an intake, the hops, a commit, half a POST.

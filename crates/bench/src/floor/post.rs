@@ -12,7 +12,7 @@ use crate::receiver::{Behaviour, Endpoint, Plan, Receiver};
 use crate::system::secret;
 
 /// Connections at a time: as many as the scenarios have requests under way.
-const CONNECTIONS: usize = 32;
+pub(super) const CONNECTIONS: usize = 32;
 
 /// POSTs one by one for the time, then on several connections for the CPU.
 pub(super) async fn measure(receiver: &Receiver, repeats: usize) -> Result<Post> {
@@ -48,7 +48,8 @@ pub(super) async fn measure(receiver: &Receiver, repeats: usize) -> Result<Post>
     Ok(Post { client_us: each(client), server_us: each(server), round_trip_ms: quarter_ms(times) })
 }
 
-async fn post(connection: &mut Connection, signer: &Signer, number: usize) -> Result<()> {
+/// One, answered well.
+pub(super) async fn post(connection: &mut Connection, signer: &Signer, number: usize) -> Result<()> {
     let request = signer.request(&format!("evt_{number:026}"), Events::data(number).into());
     let (status, _) = connection.send(request).await?;
     ensure!(status.is_success(), "the receiver answered {status}");

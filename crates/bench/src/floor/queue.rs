@@ -18,7 +18,6 @@ use crate::process::{self, Cpu};
 use crate::receiver::Receiver;
 
 const QUEUE: &str = "floor";
-const EXCHANGE: &str = "floor.events";
 const EVENT_TYPE: &str = "bench.event";
 const WINDOW: usize = 256;
 const PREFETCH: u16 = 512;
@@ -27,7 +26,9 @@ const ACK_EVERY: usize = 16;
 const SMALL_BYTES: usize = 1024;
 const LARGE_BYTES: usize = 16 * 1024;
 
-struct Probe {
+/// A queue with an exchange of the same name, its publisher and its consumer.
+pub(super) struct Probe {
+    name: &'static str,
     publish: Channel,
     consume: Channel,
     consumer: Consumer,
@@ -37,7 +38,7 @@ struct Probe {
 
 /// Small ones, large ones, and one at a time. Without the broker's process id its CPU is left out.
 pub(super) async fn measure(url: &str, broker: Option<i32>, receiver: &Receiver, repeats: usize) -> Result<Queue> {
-    let mut probe = Probe::open(url, broker).await?;
+    let mut probe = Probe::open(url, QUEUE, broker).await?;
     let mut times = Vec::new();
     for _ in 0..repeats.min(100) {
         let begun = receiver.now_us();
@@ -58,7 +59,7 @@ pub(super) async fn measure(url: &str, broker: Option<i32>, receiver: &Receiver,
 }
 
 impl Probe {
-    async fn open(url: &str, broker: Option<i32>) -> Result<Self> {
+    pub(super) async fn open(url: &str, name: &'static str, broker: Option<i32>) -> Result<Self> {
         let connect = || Connection::connect(url, ConnectionProperties::default());
         let connections = [connect().await?, connect().await?];
         let publish = connections[0].create_channel().await?;
@@ -67,20 +68,30 @@ impl Probe {
         let mut arguments = FieldTable::default();
         arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
         let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
-        publish.queue_declare(QUEUE.into(), durable, arguments).await?;
+        publish.queue_declare(name.into(), durable, arguments).await?;
         let durable = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
-        publish.exchange_declare(EXCHANGE.into(), ExchangeKind::Topic, durable, FieldTable::default()).await?;
+        publish.exchange_declare(name.into(), ExchangeKind::Topic, durable, FieldTable::default()).await?;
         let (all, bind) = ("#".into(), QueueBindOptions::default());
-        publish.queue_bind(QUEUE.into(), EXCHANGE.into(), all, bind, FieldTable::default()).await?;
+        publish.queue_bind(name.into(), name.into(), all, bind, FieldTable::default()).await?;
         consume.basic_qos(PREFETCH, BasicQosOptions::default()).await?;
         let consumer =
-            consume.basic_consume(QUEUE.into(), "floor".into(), BasicConsumeOptions::default(), FieldTable::default());
+            consume.basic_consume(name.into(), "floor".into(), BasicConsumeOptions::default(), FieldTable::default());
         let consumer = consumer.await?;
-        Ok(Self { publish, consume, consumer, broker, _connections: connections })
+        Ok(Self { name, publish, consume, consumer, broker, _connections: connections })
     }
 
     async fn begin(&self, payload: &[u8]) -> lapin::Result<PublisherConfirm> {
-        begin(&self.publish, payload).await
+        begin(&self.publish, self.name, payload).await
+    }
+
+    /// Publishes and consumes so many messages at the same time.
+    pub(super) async fn pump(&mut self, count: usize, bytes: usize) -> Result<()> {
+        let payload = vec![b'x'; bytes];
+        let (published, consumed) = tokio::join!(
+            publish(&self.publish, self.name, count, &payload),
+            consume(&self.consume, &mut self.consumer, count)
+        );
+        published.and(consumed)
     }
 
     /// CPU microseconds a message: the client's and the broker's.
@@ -88,11 +99,7 @@ impl Probe {
         let broker = self.broker;
         let cpu = || (process::own_cpu(), broker.map_or_else(Cpu::default, process::tree_cpu), receiver.cpu_us());
         let before = cpu();
-        let payload = vec![b'x'; bytes];
-        let (published, consumed) =
-            tokio::join!(publish(&self.publish, count, &payload), consume(&self.consume, &mut self.consumer, count));
-        published?;
-        consumed?;
+        self.pump(count, bytes).await?;
         let after = cpu();
         let client = after.0.since(before.0).saturating_sub(after.2 - before.2);
         let each = |us: u64| float(us) / float_of(count);
@@ -100,19 +107,19 @@ impl Probe {
     }
 }
 
-async fn begin(channel: &Channel, payload: &[u8]) -> lapin::Result<PublisherConfirm> {
+async fn begin(channel: &Channel, exchange: &str, payload: &[u8]) -> lapin::Result<PublisherConfirm> {
     let (options, properties) = (BasicPublishOptions::default(), event_properties("floor-1", EVENT_TYPE));
-    channel.basic_publish(EXCHANGE.into(), EVENT_TYPE.into(), options, payload, properties).await
+    channel.basic_publish(exchange.into(), EVENT_TYPE.into(), options, payload, properties).await
 }
 
-async fn publish(channel: &Channel, count: usize, payload: &[u8]) -> Result<()> {
+async fn publish(channel: &Channel, exchange: &str, count: usize, payload: &[u8]) -> Result<()> {
     let mut confirms = FuturesUnordered::new();
     for _ in 0..count {
         if confirms.len() == WINDOW {
             let confirmed: Option<lapin::Result<lapin::Confirmation>> = confirms.next().await;
             ensure!(confirmed.transpose()?.is_some_and(|confirmed| confirmed.is_ack()), "a message was refused");
         }
-        confirms.push(begin(channel, payload).await?);
+        confirms.push(begin(channel, exchange, payload).await?);
     }
     while let Some(confirmed) = confirms.next().await {
         ensure!(confirmed?.is_ack(), "a message was refused");

@@ -1,5 +1,7 @@
 //! Rows written with synchronous commit.
 
+use std::path::Path;
+
 use anyhow::Result;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::types::Uuid;
@@ -11,15 +13,15 @@ use crate::process::{self, Cpu};
 use crate::receiver::Receiver;
 
 /// Rows of one statement.
-const BATCH: usize = 100;
-const LARGE_BYTES: usize = 1024;
-const SMALL_BYTES: usize = 200;
+pub(super) const BATCH: usize = 100;
+pub(super) const LARGE_BYTES: usize = 1024;
+pub(super) const SMALL_BYTES: usize = 200;
 
 /// Rows of the list that a listed row is in.
 const OWNERS: i64 = 10;
 
 /// A database with a table of bare rows and one of listed rows.
-trait Tables {
+pub(super) trait Tables {
     /// Writes bare rows with these numbers, each with `payload`, in one transaction.
     async fn bare(&mut self, numbers: &[i64], payload: &[u8]) -> Result<()>;
 
@@ -30,21 +32,13 @@ trait Tables {
     async fn change(&mut self, numbers: &[i64]) -> Result<()>;
 }
 
-struct Postgres(PgConnection);
+pub(super) struct Postgres(PgConnection);
 
-struct Sqlite(SqliteConnection);
+pub(super) struct Sqlite(SqliteConnection);
 
 /// On PostgreSQL: one statement with UNNEST. Without the server's process id its CPU is left out.
 pub(super) async fn postgres(url: &str, server: Option<i32>, receiver: &Receiver, repeats: usize) -> Result<Rows> {
-    let mut connection = PgConnection::connect(url).await?;
-    for sql in [
-        "CREATE TABLE bare (number bigint PRIMARY KEY, payload bytea NOT NULL)",
-        "CREATE TABLE listed (id uuid PRIMARY KEY, owner bigint NOT NULL, state bigint NOT NULL, payload bytea NOT NULL)",
-        "CREATE INDEX listed_of_owner ON listed (owner, id)",
-    ] {
-        sqlx::query(sql).execute(&mut connection).await?;
-    }
-    let mut tables = Postgres(connection);
+    let mut tables = Postgres::create(url).await?;
     let rows = measure(&mut tables, server, receiver, repeats).await?;
     tables.0.close().await?;
     Ok(rows)
@@ -53,25 +47,52 @@ pub(super) async fn postgres(url: &str, server: Option<i32>, receiver: &Receiver
 /// On SQLite with the engine's settings: one statement with many values.
 pub(super) async fn sqlite(receiver: &Receiver, repeats: usize) -> Result<Rows> {
     let directory = tempfile::tempdir_in(whimbrel_testkit::servers::build_dir()?)?;
-    let options = SqliteConnectOptions::new()
-        .filename(directory.path().join("floor.db"))
-        .create_if_missing(true)
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
-        .pragma("wal_autocheckpoint", "8192");
-    let mut connection = options.connect().await?;
-    for sql in [
-        "CREATE TABLE bare (number INTEGER PRIMARY KEY, payload BLOB NOT NULL) STRICT",
-        "CREATE TABLE listed (id BLOB NOT NULL PRIMARY KEY, owner INTEGER NOT NULL, state INTEGER NOT NULL, payload BLOB NOT NULL)
-            STRICT",
-        "CREATE INDEX listed_of_owner ON listed (owner, id)",
-    ] {
-        sqlx::query(sql).execute(&mut connection).await?;
-    }
-    let mut tables = Sqlite(connection);
+    let mut tables = Sqlite::create(directory.path()).await?;
     let rows = measure(&mut tables, None, receiver, repeats).await?;
     tables.0.close().await?;
     Ok(rows)
+}
+
+impl Postgres {
+    /// Makes the tables.
+    pub(super) async fn create(url: &str) -> Result<Self> {
+        let mut tables = Self::open(url).await?;
+        for sql in [
+            "CREATE TABLE bare (number bigint PRIMARY KEY, payload bytea NOT NULL)",
+            "CREATE TABLE listed (id uuid PRIMARY KEY, owner bigint NOT NULL, state bigint NOT NULL, payload bytea NOT NULL)",
+            "CREATE INDEX listed_of_owner ON listed (owner, id)",
+        ] {
+            sqlx::query(sql).execute(&mut tables.0).await?;
+        }
+        Ok(tables)
+    }
+
+    /// Another connection to them.
+    pub(super) async fn open(url: &str) -> Result<Self> {
+        Ok(Self(PgConnection::connect(url).await?))
+    }
+}
+
+impl Sqlite {
+    /// Makes the tables.
+    pub(super) async fn create(directory: &Path) -> Result<Self> {
+        let options = SqliteConnectOptions::new()
+            .filename(directory.join("floor.db"))
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .pragma("wal_autocheckpoint", "8192");
+        let mut connection = options.connect().await?;
+        for sql in [
+            "CREATE TABLE bare (number INTEGER PRIMARY KEY, payload BLOB NOT NULL) STRICT",
+            "CREATE TABLE listed (id BLOB NOT NULL PRIMARY KEY, owner INTEGER NOT NULL, state INTEGER NOT NULL,
+                 payload BLOB NOT NULL) STRICT",
+            "CREATE INDEX listed_of_owner ON listed (owner, id)",
+        ] {
+            sqlx::query(sql).execute(&mut connection).await?;
+        }
+        Ok(Self(connection))
+    }
 }
 
 impl Tables for Postgres {

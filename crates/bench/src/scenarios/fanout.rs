@@ -3,6 +3,7 @@
 use anyhow::Result;
 
 use crate::bench::Bench;
+use crate::floor::at_once;
 use crate::load::Events;
 use crate::receiver::{Behaviour, Targets};
 use crate::result::{Measured, Scenario};
@@ -32,12 +33,18 @@ async fn flood(bench: &Bench, engine: Engine, fan_out: usize, loads: &[(&str, Lo
         1 => (Scenario::FanOut, bench.sizes.events),
         _ => (Scenario::Wide, bench.sizes.wide_events),
     };
+    // A run of its own has the machine to itself, as the case has.
+    let bare_us = at_once::measure(&bench.servers, &bench.receiver, engine, fan_out, bench.sizes.floor).await?;
     let behaviours = vec![Behaviour::Answer; fan_out];
     let mut round = Round::start(bench, engine, &Setup::default(), behaviours, true).await?;
     let mut measured = Vec::new();
     for (how, load) in loads {
         let case = Case::new(scenario, format!("fan-out {fan_out}, {events} events {how}"), *load);
-        measured.push(round.measure(&case, &Events::new(events, Targets::All)).await?);
+        let mut figures = round.measure(&case, &Events::new(events, Targets::All)).await?;
+        let bare_us = bare_us + bench.limits.intake_us(round.work(&case, fan_out, 1.0));
+        figures.further.insert("CPU µs of a bare program that does the same parts at once".into(), bare_us);
+        figures.further.insert("CPU, times that of the bare program".into(), figures.total_us() / bare_us);
+        measured.push(figures);
     }
     round.system.discard(&bench.servers).await?;
     Ok(measured)
