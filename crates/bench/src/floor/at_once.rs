@@ -1,22 +1,19 @@
 //! What deliveries need, all of it at once, done by a program that does nothing else.
 //!
 //! The limits are measured one by one, each with the processor's caches to itself; a delivery's parts take turns in them.
-//! What the same parts cost side by side is therefore more than their sum, and nearer to what can be had.
+//! What the same parts cost side by side says how much of a case's cost that is.
 
-use anyhow::{Result, ensure};
-use futures::future::try_join_all;
-use ring::hmac;
+use anyhow::Result;
 
 use super::model::{JOB_KIB, JOBS, OUTCOME_KIB, OUTCOMES};
-use super::post;
+use super::post::Posts;
 use super::queue::Probe;
 use super::rows::{self, BATCH, LARGE_BYTES, SMALL_BYTES, Tables};
-use crate::load::{Connection, Signer};
 use crate::meter::{float, float_of};
 use crate::process::{self, Cpu};
-use crate::receiver::{Behaviour, Endpoint, Plan, Receiver};
+use crate::receiver::Receiver;
 use crate::servers::Servers;
-use crate::system::{Engine, secret};
+use crate::system::Engine;
 
 /// Deliveries whose parts go on side by side before the next ones begin: whole packs and whole statements.
 const STRETCH: usize = 1_600;
@@ -33,21 +30,20 @@ pub async fn measure(
     repeats: usize,
 ) -> Result<f64> {
     let stretches = repeats.div_ceil(STRETCH);
-    let mut posts = Posts::open(receiver, stretches + 1).await?;
+    let posts = Posts::expect(receiver, STRETCH * (stretches + 1))?;
     let needs = Needs::of(fan_out);
     let us = match engine {
-        Engine::Distributed => distributed(servers, receiver, &mut posts, &needs, stretches).await?,
-        Engine::Embedded => embedded(receiver, &mut posts, &needs, stretches).await?,
+        Engine::Distributed => distributed(servers, receiver, &posts, &needs, stretches).await?,
+        Engine::Embedded => embedded(receiver, &posts, &needs, stretches).await?,
     };
-    let receipts = receiver.take();
-    ensure!(receipts.faults.is_none(), "the floor's own POSTs were not received well: {:?}", receipts.faults);
+    posts.check(receiver)?;
     Ok(us)
 }
 
 async fn distributed(
     servers: &Servers,
     receiver: &Receiver,
-    posts: &mut Posts,
+    posts: &Posts,
     needs: &Needs,
     stretches: usize,
 ) -> Result<f64> {
@@ -58,12 +54,13 @@ async fn distributed(
     let mut outcomes = Probe::open(url, "floor.once.outcomes", None).await?;
     let mut first = rows::Postgres::create(corner.database_url()).await?;
     let mut last = rows::Postgres::open(corner.database_url()).await?;
+    let mut connections = posts.connect().await?;
     let mut cpu = Spent::new(receiver, servers.pids().map_or(vec![], |(postgres, broker)| vec![postgres, broker]));
     for stretch in 0..=stretches {
         cpu.begin_at(stretch);
         let numbers = Numbers::of(stretch);
         tokio::try_join!(
-            posts.send(stretch),
+            posts.send(&mut connections, stretch * STRETCH..(stretch + 1) * STRETCH),
             accept(&mut first, &numbers, needs),
             settle(&mut last, &numbers),
             events.pump(needs.events, LARGE_BYTES),
@@ -77,9 +74,10 @@ async fn distributed(
 }
 
 /// A message is a row that is written, and one that is removed, which costs about as much as writing a small one.
-async fn embedded(receiver: &Receiver, posts: &mut Posts, needs: &Needs, stretches: usize) -> Result<f64> {
+async fn embedded(receiver: &Receiver, posts: &Posts, needs: &Needs, stretches: usize) -> Result<f64> {
     let directory = tempfile::tempdir_in(whimbrel_testkit::servers::build_dir()?)?;
     let mut tables = rows::Sqlite::create(directory.path()).await?;
+    let mut connections = posts.connect().await?;
     let mut cpu = Spent::new(receiver, vec![]);
     for stretch in 0..=stretches {
         cpu.begin_at(stretch);
@@ -102,7 +100,7 @@ async fn embedded(receiver: &Receiver, posts: &mut Posts, needs: &Needs, stretch
             accept(&mut tables, &numbers, needs).await?;
             settle(&mut tables, &numbers).await
         };
-        tokio::try_join!(posts.send(stretch), rows)?;
+        tokio::try_join!(posts.send(&mut connections, stretch * STRETCH..(stretch + 1) * STRETCH), rows)?;
     }
     Ok(cpu.each(stretches * STRETCH))
 }
@@ -175,35 +173,7 @@ fn run_of(from: i64, count: usize) -> Vec<i64> {
     (from..).take(count).collect()
 }
 
-/// Signed POSTs on as many connections as the limits' own.
-struct Posts {
-    connections: Vec<Connection>,
-    signer: Signer,
-}
-
-impl Posts {
-    async fn open(receiver: &Receiver, stretches: usize) -> Result<Self> {
-        let (key, url) = (hmac::Key::new(hmac::HMAC_SHA256, &secret(0)), receiver.url(0, Behaviour::Answer));
-        let endpoints = vec![Endpoint { behaviour: Behaviour::Answer, key: key.clone() }];
-        receiver.expect(Plan { endpoints, events: STRETCH * stretches, ..Plan::default() });
-        let connections = try_join_all((0..post::CONNECTIONS).map(|_| Connection::open(&url))).await?;
-        Ok(Self { connections, signer: Signer::new(&url, key)? })
-    }
-
-    async fn send(&mut self, stretch: usize) -> Result<()> {
-        let signer = &self.signer;
-        let worker = async |(first, connection): (usize, &mut Connection)| -> Result<()> {
-            for number in (first..STRETCH).step_by(post::CONNECTIONS) {
-                post::post(connection, signer, stretch * STRETCH + number).await?;
-            }
-            Ok(())
-        };
-        try_join_all(self.connections.iter_mut().enumerate().map(worker)).await?;
-        Ok(())
-    }
-}
-
-/// CPU from the end of the first stretch on, which makes pages, connections and plans.
+/// CPU from a moment on.
 struct Spent<'a> {
     receiver: &'a Receiver,
     servers: Vec<i32>,
@@ -212,9 +182,14 @@ struct Spent<'a> {
 
 impl<'a> Spent<'a> {
     fn new(receiver: &'a Receiver, servers: Vec<i32>) -> Self {
-        let mut spent = Self { receiver, servers, before: (Cpu::default(), 0) };
-        spent.before = spent.look();
-        spent
+        Self { receiver, servers, before: (Cpu::default(), 0) }
+    }
+
+    /// Counts from now on, before the second stretch: the first makes pages, connections and plans.
+    fn begin_at(&mut self, stretch: usize) {
+        if stretch == 1 {
+            self.before = self.look();
+        }
     }
 
     fn look(&self) -> (Cpu, u64) {
@@ -222,12 +197,7 @@ impl<'a> Spent<'a> {
         (servers.fold(process::own_cpu(), Cpu::and), self.receiver.cpu_us())
     }
 
-    fn begin_at(&mut self, stretch: usize) {
-        if stretch <= 1 {
-            self.before = self.look();
-        }
-    }
-
+    /// Microseconds a delivery, without the receiver's.
     fn each(&self, deliveries: usize) -> f64 {
         let (cpu, receiver) = self.look();
         float(cpu.since(self.before.0).saturating_sub(receiver - self.before.1)) / float_of(deliveries)

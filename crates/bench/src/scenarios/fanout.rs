@@ -33,7 +33,7 @@ async fn flood(bench: &Bench, engine: Engine, fan_out: usize, loads: &[(&str, Lo
         1 => (Scenario::FanOut, bench.sizes.events),
         _ => (Scenario::Wide, bench.sizes.wide_events),
     };
-    // A run of its own has the machine to itself, as the case has.
+    // Before the system is started: the case will not have to share the machine with it either.
     let bare_us = at_once::measure(&bench.servers, &bench.receiver, engine, fan_out, bench.sizes.floor).await?;
     let behaviours = vec![Behaviour::Answer; fan_out];
     let mut round = Round::start(bench, engine, &Setup::default(), behaviours, true).await?;
