@@ -1,6 +1,6 @@
--- SQLite builds a temporary index for a list in a CHECK, anew for every row: a quarter of what a delivery cost. The rules stay
--- as they are and are said row by row of the delivery machine. A CHECK changes nothing in the file's pages, so its text is
--- replaced, as SQLite's own documentation of ALTER TABLE has it, and no table copied.
+-- SQLite builds a temporary index for a list in a CHECK, anew for every row: a quarter of what writing a delivery cost.
+-- The rules stay as they are and are said row by row of the delivery machine. A CHECK changes nothing in the file's pages,
+-- so its text is replaced, as SQLite's own documentation of ALTER TABLE has it, and no table copied.
 PRAGMA writable_schema = ON;
 
 UPDATE sqlite_schema SET sql = 'CREATE TABLE deliveries (
