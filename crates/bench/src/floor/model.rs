@@ -66,11 +66,11 @@ impl Limits {
         self.floor_us(work) - self.floor_us(Work { intake: Intake::Batch, ..work })
     }
 
-    /// Milliseconds from publish to receipt at least: half an intake, the hops, a commit, half a POST.
+    /// Milliseconds from publish to receipt at least: half an intake, the hops through a broker, a commit, half a POST.
     pub fn floor_ms(&self, engine: Engine) -> f64 {
         let inside = match (engine, self.queue, self.postgres) {
             (Engine::Distributed, Some(queue), Some(rows)) => 2.0 * queue.hop_ms + rows.commit_ms,
-            _ => 2.0 * self.sqlite.commit_ms,
+            _ => self.sqlite.commit_ms,
         };
         self.post.round_trip_ms + inside
     }

@@ -56,6 +56,7 @@ impl Consumer for LotConsumer {
             if !batch.is_empty() {
                 return Ok(batch);
             }
+            let _idle = lot.wait();
             tokio::select! {
                 () = changed => {}
                 () = self.shared.dispatch.closed.cancelled() => return Err(QueueError::Closed),

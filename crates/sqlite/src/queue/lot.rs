@@ -1,6 +1,7 @@
 //! The ready messages of one source: some in memory, in order, and behind them what is only on disk.
 //!
-//! Invariant: whatever is committed and neither in memory nor with a consumer lies in the stretch `disk`.
+//! Invariant: whatever is committed and neither in memory nor with a consumer lies in the stretch `disk`. What is handed
+//! over before it is committed has a lower id than all that comes after it, so it never lies there.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -35,6 +36,8 @@ struct State {
     disk: Option<Stretch>,
     loading: bool,
     consumers: usize,
+    /// Of those, the ones that have nothing to do.
+    idle: usize,
 }
 
 /// One for each of [`KEPT`].
@@ -97,6 +100,26 @@ impl Lot {
     pub(crate) fn is_open(&self) -> bool {
         let state = self.state();
         state.consumers > 0 && state.disk.is_none() && self.has_room(&state)
+    }
+
+    /// Gives a message to consumers before it is committed, with an id, if one of them has nothing to do and there is
+    /// nothing before it. False when it has to be added once it is committed.
+    pub(crate) fn give(&self, message: &mut Stored, next_id: impl FnOnce() -> i64) -> bool {
+        let mut state = self.state();
+        if state.idle == 0 || state.disk.is_some() || !self.has_room(&state) {
+            return false;
+        }
+        message.id = next_id();
+        state.push_back(message.clone());
+        drop(state);
+        self.changed.notify_waiters();
+        true
+    }
+
+    /// A consumer has nothing to do, until the guard is dropped.
+    pub(crate) fn wait(&self) -> Idle<'_> {
+        self.state().idle += 1;
+        Idle(self)
     }
 
     /// The first ones, at most `max`.
@@ -193,6 +216,15 @@ impl Lot {
     /// Nothing panics while it holds the lock, so a poisoned one is as good as another.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// See [`Lot::wait`].
+pub(crate) struct Idle<'a>(&'a Lot);
+
+impl Drop for Idle<'_> {
+    fn drop(&mut self) {
+        self.0.state().idle -= 1;
     }
 }
 

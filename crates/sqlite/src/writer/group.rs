@@ -1,12 +1,12 @@
 //! What shares one commit.
 
 use sqlx::SqliteConnection;
-use tokio::sync::oneshot;
 use whimbrel_core::Timestamp;
-use whimbrel_core::port::{QueueError, StoreError};
+use whimbrel_core::port::StoreError;
 
 use super::call::Work;
-use super::{Inbox, Job, Spent, Start};
+use super::handed::{Giving, Handed, is_brief};
+use super::{Done, Inbox, Job, Publish, Spent, Start};
 use crate::fault::Fault;
 use crate::queue::place::{self, KEPT, Place};
 use crate::queue::promote::{Promoted, Promotion};
@@ -21,8 +21,14 @@ const BYTES_MAX: usize = 8 * 1024 * 1024;
 #[derive(Default)]
 pub(super) struct Group {
     calls: Vec<(Box<dyn Work>, Result<(), StoreError>)>,
+    /// As they came.
+    publishes: Vec<Publish>,
+    /// What consumers get once it is committed.
     messages: Vec<Outgoing>,
-    published: Vec<oneshot::Sender<Result<(), QueueError>>>,
+    /// What they have already.
+    given: Vec<Outgoing>,
+    /// Who is told of both.
+    published: Vec<Done>,
     bytes: usize,
 }
 
@@ -35,16 +41,43 @@ pub(super) struct Outcome {
 
 impl Group {
     pub(super) fn len(&self) -> usize {
-        self.calls.len() + self.published.len()
+        self.calls.len() + self.publishes.len() + self.published.len()
     }
 
     pub(super) fn push(&mut self, job: Job) {
         match job {
             Job::Call(call) if call.is_wanted() => self.calls.push((call, Ok(()))),
             Job::Call(_) => {}
-            Job::Publish { messages, done } => {
-                self.bytes += messages.iter().map(|outgoing| outgoing.message.bytes()).sum::<usize>();
-                self.messages.extend(messages);
+            Job::Publish(publish) => {
+                self.bytes += publish.messages.iter().map(|outgoing| outgoing.message.bytes()).sum::<usize>();
+                self.publishes.push(publish);
+            }
+        }
+    }
+
+    /// Tells these with the others when the group is committed.
+    pub(super) fn tell(&mut self, done: Vec<Done>) {
+        self.published.extend(done);
+    }
+
+    /// Gives consumers that have nothing to do what they can have before it is written, and takes in what they have had
+    /// for too long. After this no ack may be taken until the group has ended: it could be that of a message which is only
+    /// written now.
+    pub(super) fn hand_over(&mut self, handed: &mut Handed, start: &mut Start, may_give: bool) {
+        let is_flush = self.publishes.iter().any(|publish| publish.messages.is_empty());
+        let may_give = may_give && !is_flush;
+        for Publish { messages, done } in handed.overdue(!may_give) {
+            self.given.extend(messages);
+            self.published.push(done);
+        }
+        let mut giving = Giving::new(may_give, &start.dispatch.lots, &mut start.ids);
+        for Publish { messages, done } in std::mem::take(&mut self.publishes) {
+            let (given, others) = giving.give(messages);
+            if others.is_empty() && !given.is_empty() && given.iter().all(is_brief) {
+                handed.keep(Publish { messages: given, done });
+            } else {
+                self.given.extend(given);
+                self.messages.extend(others);
                 self.published.push(done);
             }
         }
@@ -77,7 +110,7 @@ impl Group {
         for outgoing in spent.parked.iter_mut().chain(&mut self.messages) {
             outgoing.message.id = ids.next(outgoing.place.index());
         }
-        let messages: Vec<&Outgoing> = spent.parked.iter().chain(&self.messages).collect();
+        let messages: Vec<&Outgoing> = self.given.iter().chain(&spent.parked).chain(&self.messages).collect();
         table::commit(tx, &messages).await?;
         let written: Vec<_> =
             std::mem::take(&mut spent.parked).into_iter().chain(std::mem::take(&mut self.messages)).collect();

@@ -1,7 +1,8 @@
 //! The one writer: group commit for the store and the queue.
 //!
 //! Calls, messages and acks come over channels. The writer takes whatever is ready, runs it in one transaction,
-//! commits once and answers all. It never waits for more to come: while it commits, more does.
+//! commits once and answers all. It never waits for more to come: while it commits, more does. Only a message that a
+//! consumer has before it is written waits a little for its ack, which makes that unnecessary.
 
 use sqlx::SqliteConnection;
 use tokio::sync::{mpsc, oneshot};
@@ -12,6 +13,7 @@ use crate::queue::stored::Outgoing;
 mod call;
 mod checkpoint;
 mod group;
+mod handed;
 mod task;
 
 pub(crate) use call::Step;
@@ -27,9 +29,17 @@ const JOBS_MAX: usize = 1024;
 enum Job {
     /// Statements of the store, on which the rest of the group does not depend.
     Call(Box<dyn Work>),
-    /// Messages to write. Without any, the answer only says that all before it is committed.
-    Publish { messages: Vec<Outgoing>, done: oneshot::Sender<Result<(), QueueError>> },
+    /// Without messages the answer only says that all before it is committed.
+    Publish(Publish),
 }
+
+/// Messages, and who is told when they are durable.
+struct Publish {
+    messages: Vec<Outgoing>,
+    done: Done,
+}
+
+type Done = oneshot::Sender<Result<(), QueueError>>;
 
 /// Messages that were dealt with: written down with the next commit, and tried again until one works.
 #[derive(Debug, Default)]
@@ -79,7 +89,7 @@ impl Writer {
     /// Writes messages; returns when they are durable.
     pub(crate) async fn publish(&self, messages: Vec<Outgoing>) -> Result<(), QueueError> {
         let (done, answer) = oneshot::channel();
-        self.jobs.send(Job::Publish { messages, done }).await.map_err(|_| QueueError::Closed)?;
+        self.jobs.send(Job::Publish(Publish { messages, done })).await.map_err(|_| QueueError::Closed)?;
         answer.await.unwrap_or(Err(QueueError::Closed))
     }
 

@@ -13,6 +13,7 @@ use whimbrel_core::Timestamp;
 use whimbrel_core::port::Clock;
 
 use super::group::{Group, Outcome};
+use super::handed::Handed;
 use super::{Inbox, Spent};
 use crate::fault::Fault;
 use crate::lock::DataDir;
@@ -68,6 +69,8 @@ pub(crate) struct Task {
     start: Start,
     /// Dealt with, and not yet committed.
     spent: Spent,
+    /// With consumers, and not written.
+    handed: Handed,
     next_due: Option<Timestamp>,
     failing: bool,
 }
@@ -76,7 +79,7 @@ impl Task {
     /// Ready to run.
     pub(crate) async fn new(mut start: Start) -> Result<Self, Fault> {
         let next_due = start.lent.next_due(&mut start.db).await?;
-        Ok(Self { start, spent: Spent::default(), next_due, failing: false })
+        Ok(Self { start, spent: Spent::default(), handed: Handed::default(), next_due, failing: false })
     }
 
     /// Commits group after group until the engine is closed or dropped, and then what is left.
@@ -88,7 +91,8 @@ impl Task {
                 self.start.inbox.jobs.close();
             }
             group.fill(&mut self.start.inbox);
-            self.gather_spent();
+            self.gather_spent(&mut group);
+            group.hand_over(&mut self.handed, &mut self.start, !stopped && !self.failing);
             let idle = group.len() == 0 && self.spent.is_empty() && !self.is_due();
             if !idle || self.failing {
                 self.commit(group).await;
@@ -122,20 +126,29 @@ impl Task {
     /// How long there is nothing to do by itself; `None` for ever.
     fn until_next(&self) -> Option<Duration> {
         let due = self.next_due.map(|due| due.since(self.start.clock.now()).min(SLEEP_MAX));
-        let probe = self.failing.then_some(PROBE_EVERY);
-        match probe {
-            Some(probe) => Some(due.map_or(probe, |due| due.max(probe))),
-            None => due,
+        if self.failing {
+            return Some(due.map_or(PROBE_EVERY, |due| due.max(PROBE_EVERY)));
         }
+        due.into_iter().chain(self.handed.until_next()).min()
     }
 
     fn is_due(&self) -> bool {
         self.next_due.is_some_and(|due| due <= self.start.clock.now())
     }
 
-    fn gather_spent(&mut self) {
+    /// Takes the acks that there are. Those of messages that were not written are all that their publishers wait for, if
+    /// nothing is to be written in their place.
+    fn gather_spent(&mut self, group: &mut Group) {
         while let Ok(more) = self.start.inbox.spent.try_recv() {
             self.spent.extend(more);
+        }
+        let done = self.handed.settle(&mut self.spent.acked);
+        if !self.spent.parked.is_empty() {
+            return group.tell(done);
+        }
+        for done in done {
+            // Whoever does not wait any more does not need the answer.
+            let _ = done.send(Ok(()));
         }
     }
 

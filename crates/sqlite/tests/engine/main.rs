@@ -4,6 +4,7 @@ mod common;
 mod dispatch;
 mod durability;
 mod group_commit;
+mod handing_over;
 mod no_room;
 mod opening;
 mod queue_conformance;
