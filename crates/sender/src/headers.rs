@@ -28,9 +28,16 @@ const OF_HTTP: [&str; 11] = [
     "expect",
 ];
 
+/// What an attempt and HTTP add at most: a signature's headers, the trace, the host, the length. A map with room for them
+/// is not sorted anew in every attempt, nor is a copy of it.
+const OF_ATTEMPT_MAX: usize = 8;
+
 /// The headers that are the same in every request under a contract.
 pub(crate) fn of_contract(contract: &Contract) -> Result<HeaderMap, Failure> {
-    contract.headers().constant().map(|(name, value)| written(name, value)).collect()
+    let constant = contract.headers().constant().map(|(name, value)| written(name, value));
+    let mut map = constant.collect::<Result<HeaderMap, _>>()?;
+    map.reserve(OF_ATTEMPT_MAX);
+    Ok(map)
 }
 
 /// What every request to an endpoint carries: its own headers, and the contract's that never change.
@@ -41,6 +48,7 @@ pub(crate) fn constant(own: &CustomHeaders, prepared: &Prepared) -> Result<Arc<H
     }
     let mut map = custom(own, &prepared.contract)?;
     map.extend(HeaderMap::clone(of_contract));
+    map.reserve(OF_ATTEMPT_MAX);
     Ok(Arc::new(map))
 }
 
