@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![expect(unused_qualifications, reason = "what utoipa makes of `params(…)`")]
 
+mod around;
 mod audit;
 mod auth;
 mod deliveries;

@@ -1,10 +1,7 @@
 //! Every request has an id, in the answer and in the log: the caller's own `x-request-id` or a new one.
 
-use std::sync::Arc;
-
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Request};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use data_encoding::HEXLOWER;
-use tower_http::request_id::{MakeRequestId, RequestId};
 use whimbrel_core::port::Clock;
 
 /// The header.
@@ -15,12 +12,8 @@ pub(crate) fn of(headers: &HeaderMap) -> &str {
     headers.get(REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default()
 }
 
-/// Makes request ids: 80 random bits in hex.
-#[derive(Clone)]
-pub(crate) struct RandomId(pub(crate) Arc<dyn Clock>);
-
-impl MakeRequestId for RandomId {
-    fn make_request_id<B>(&mut self, _: &Request<B>) -> Option<RequestId> {
-        HeaderValue::try_from(HEXLOWER.encode(&self.0.random10())).ok().map(RequestId::new)
-    }
+/// The request's id. If it came without one it has 80 random bits in hex from now on.
+pub(crate) fn give(headers: &mut HeaderMap, clock: &dyn Clock) -> HeaderValue {
+    let new = || HeaderValue::try_from(HEXLOWER.encode(&clock.random10())).expect("hex is text");
+    headers.entry(REQUEST_ID).or_insert_with(new).clone()
 }

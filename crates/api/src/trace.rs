@@ -1,12 +1,9 @@
 //! The caller's trace, and a span per request within it.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
-use axum::middleware::Next;
-use axum::response::Response;
 use whimbrel_core::Timestamp;
 use whimbrel_core::event::TraceContext;
 use whimbrel_core::intake::trace_context;
@@ -22,17 +19,19 @@ pub(crate) fn trace_of(headers: &HeaderMap) -> TraceContext {
     trace_context(text(TRACEPARENT), text(TRACESTATE))
 }
 
-/// Serves a request within a span. To the handlers the request then seems to come from that span, so that what they
-/// publish goes on from it.
-pub(crate) async fn serve(State(clock): State<Arc<dyn Clock>>, mut request: Request, next: Next) -> Response {
-    let Some(span) = Span::entering(&trace_of(request.headers()), &*clock) else { return next.run(request).await };
+/// Begins a request's span, if it has one. To the handlers the request then seems to come from it.
+pub(crate) fn begin(request: &mut Request, clock: &dyn Clock) -> Option<Traced> {
+    let span = Span::entering(&trace_of(request.headers()), clock)?;
     if let Some(onward) = span.onward() {
         replace(request.headers_mut(), onward);
     }
-    let asked = Asked::of(&request, clock.now());
-    let response = next.run(request).await;
-    asked.answered(span, response.status(), clock.now());
-    response
+    Some(Traced {
+        span,
+        method: request.method().clone(),
+        uri: request.uri().clone(),
+        route: request.extensions().get::<MatchedPath>().cloned(),
+        started: clock.now(),
+    })
 }
 
 fn replace(headers: &mut HeaderMap, trace: TraceContext) {
@@ -44,22 +43,19 @@ fn replace(headers: &mut HeaderMap, trace: TraceContext) {
     }
 }
 
-/// What a request's span tells of it.
-struct Asked {
+/// A request's span, and what it tells of it.
+pub(crate) struct Traced {
+    span: Span,
     method: Method,
     uri: Uri,
     route: Option<MatchedPath>,
     started: Timestamp,
 }
 
-impl Asked {
-    fn of(request: &Request, started: Timestamp) -> Self {
-        let route = request.extensions().get::<MatchedPath>().cloned();
-        Self { method: request.method().clone(), uri: request.uri().clone(), route, started }
-    }
-
+impl Traced {
     /// An answer that is Whimbrel's own failure is written, whatever the sampler said.
-    fn answered(self, mut span: Span, status: StatusCode, ended: Timestamp) {
+    pub(crate) fn answered(mut self, status: StatusCode, ended: Timestamp) {
+        let span = &mut self.span;
         let failed = status.is_server_error();
         if failed {
             span.keep();
@@ -83,6 +79,6 @@ impl Asked {
         }
         let error = failed.then(|| format!("answered {status}"));
         let (scope, kind, started) = ("whimbrel.api", SpanKind::Server, self.started);
-        span.end(Record { scope, name, kind, started, ended, attributes, error });
+        self.span.end(Record { scope, name, kind, started, ended, attributes, error });
     }
 }

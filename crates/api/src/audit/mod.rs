@@ -7,7 +7,7 @@ mod slip;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-pub(crate) use record::record;
+pub(crate) use record::{record, recorded_route};
 pub(crate) use slip::Slip;
 
 use crate::state::SharedState;

@@ -1,6 +1,6 @@
 //! Records each change that was made, after it was made.
 
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{MatchedPath, Request};
 use axum::http::Method;
 use axum::middleware::Next;
 use axum::response::Response;
@@ -17,17 +17,20 @@ const INTAKE: [&str; 2] = ["/v1/events", "/v1/events/batch"];
 /// The longest path and request id that are kept, in characters.
 const TEXT_MAX: usize = 512;
 
-/// Around every route: lets a change through and records it if it was made. Both are finished even when the caller
-/// hangs up. An entry that cannot be stored is an error in the process's log, and the answer stays as it is.
-pub(crate) async fn record(
-    State(state): State<SharedState>,
-    route: MatchedPath,
-    mut request: Request,
-    next: Next,
-) -> Response {
-    if !is_recorded(request.method(), route.as_str()) {
-        return next.run(request).await;
-    }
+/// The request's route, if what it changes is recorded.
+pub(crate) fn recorded_route(request: &Request) -> Option<MatchedPath> {
+    let route = request.extensions().get::<MatchedPath>()?;
+    is_recorded(request.method(), route.as_str()).then(|| route.clone())
+}
+
+fn is_recorded(method: &Method, route: &str) -> bool {
+    let changes = [Method::POST, Method::PUT, Method::PATCH, Method::DELETE].contains(method);
+    changes && !INTAKE.contains(&route)
+}
+
+/// Lets a change through and records it if it was made. Both are finished even when the caller hangs up. An entry that
+/// cannot be stored is an error in the process's log, and the answer stays as it is.
+pub(crate) async fn record(state: SharedState, route: MatchedPath, mut request: Request, next: Next) -> Response {
     let slip = Slip::default();
     request.extensions_mut().insert(slip.clone());
     let asked = Asked::of(&request, &route);
@@ -44,11 +47,6 @@ pub(crate) async fn record(
         Ok(response) => response,
         Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
-}
-
-fn is_recorded(method: &Method, route: &str) -> bool {
-    let changes = [Method::POST, Method::PUT, Method::PATCH, Method::DELETE].contains(method);
-    changes && !INTAKE.contains(&route)
 }
 
 /// What is known before the change.
