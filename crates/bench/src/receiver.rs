@@ -1,12 +1,12 @@
 //! A receiver that keeps up: one thread, keep-alive, every signature verified, every receipt counted and timed.
 
-use std::net::{Ipv4Addr, TcpListener as StdListener};
+use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
@@ -22,6 +22,9 @@ use crate::process;
 const WELL: Ipv4Addr = Ipv4Addr::LOCALHOST;
 /// The host whose receivers do not.
 const UNWELL: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+
+/// Connections that may wait to be accepted: a sender opens hundreds at once.
+const BACKLOG: u32 = 4096;
 
 /// The running receiver; its thread ends when it is dropped.
 pub struct Receiver {
@@ -55,10 +58,10 @@ impl Receiver {
     /// # Errors
     /// When 127.0.0.1 or 127.0.0.2 cannot be listened on.
     pub fn start() -> Result<Self> {
-        let listeners = [bind(WELL)?, bind(UNWELL)?];
+        let sockets = [bind(WELL)?, bind(UNWELL)?];
         let mut ports = [0; 2];
-        for (port, listener) in ports.iter_mut().zip(&listeners) {
-            *port = listener.local_addr()?.port();
+        for (port, socket) in ports.iter_mut().zip(&sockets) {
+            *port = socket.local_addr()?.port();
         }
         let (tally, complete) = (Mutex::new(Tally::new(Plan::default())), Notify::new());
         let shared = Arc::new(Shared { tally, complete, epoch: Instant::now() });
@@ -67,8 +70,8 @@ impl Receiver {
         let of_thread = shared.clone();
         let handle = std::thread::Builder::new().name("receiver".into()).spawn(move || {
             // The other side waits for it.
-            let _ = tell.send(process::this_thread());
-            serve(listeners, &of_thread, stopped);
+            let listening = move || drop(tell.send(process::this_thread()));
+            serve(sockets, listening, &of_thread, stopped);
         })?;
         let thread = told.recv().context("the receiver's thread did not start")?;
         Ok(Self { shared, ports, thread, stop: Some(stop), handle: Some(handle) })
@@ -142,26 +145,27 @@ pub fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
-fn bind(host: Ipv4Addr) -> Result<StdListener> {
-    let listener = StdListener::bind((host, 0)).with_context(|| format!("cannot listen on {host}"))?;
-    listener.set_nonblocking(true)?;
-    Ok(listener)
+fn bind(host: Ipv4Addr) -> Result<TcpSocket> {
+    let socket = TcpSocket::new_v4()?;
+    socket.bind((host, 0).into()).with_context(|| format!("cannot listen on {host}"))?;
+    Ok(socket)
 }
 
-fn serve(listeners: [StdListener; 2], shared: &Arc<Shared>, stopped: oneshot::Receiver<()>) {
+fn serve(sockets: [TcpSocket; 2], listening: impl FnOnce(), shared: &Arc<Shared>, stopped: oneshot::Receiver<()>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.expect("the system has room for one more event loop");
     runtime.block_on(async {
-        for listener in listeners {
+        for socket in sockets {
+            let listener = socket.listen(BACKLOG).expect("it is bound");
             tokio::spawn(accept(listener, shared.clone()));
         }
+        listening();
         // Ends when the receiver is dropped, which closes the channel.
         let _ = stopped.await;
     });
 }
 
-async fn accept(listener: StdListener, shared: Arc<Shared>) {
-    let listener = TcpListener::from_std(listener).expect("bound and not blocking");
+async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => drop(tokio::spawn(connection::serve(stream, shared.clone()))),

@@ -1,6 +1,7 @@
 //! Serving HTTP/1.1, with bounds on what a client can hold by sending nothing.
 
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tower::Service as _;
@@ -19,6 +20,10 @@ use tracing::{debug, warn};
 
 /// How long open connections may take to finish once the process is stopping.
 const DRAIN: Duration = Duration::from_secs(5);
+
+/// Connections that may wait to be accepted, as far as the system lets them (`net.core.somaxconn`). With the 128 that
+/// listeners usually have, whoever comes in a burst behind them tries again after a second.
+const BACKLOG: u32 = 4096;
 
 /// How much a client can hold.
 #[derive(Debug, Clone, Copy)]
@@ -36,6 +41,16 @@ impl Default for Bounds {
     fn default() -> Self {
         Self { head: Duration::from_secs(75), connections: 16 * 1024 }
     }
+}
+
+/// A listener on this address.
+pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // After a restart, connections of the process before may still be closing.
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// Serves until the stop; then waits for requests under way, for a while. Each request goes to the routes that `routes`
@@ -88,7 +103,7 @@ mod tests {
     use axum::routing::get;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::sync::Notify;
-    use tokio::task::JoinHandle;
+    use tokio::task::{JoinHandle, JoinSet};
 
     use super::*;
 
@@ -97,14 +112,14 @@ mod tests {
     const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: here\r\n\r\n";
 
     struct Server {
-        address: std::net::SocketAddr,
+        address: SocketAddr,
         stop: CancellationToken,
         served: JoinHandle<()>,
     }
 
     impl Server {
-        async fn start(router: Router, bounds: Bounds) -> Self {
-            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        fn start(router: Router, bounds: Bounds) -> Self {
+            let listener = listen(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a port");
             let (address, stop) = (listener.local_addr().expect("an address"), CancellationToken::new());
             let served = tokio::spawn(serve_until(listener, move || router.clone(), bounds, stop.clone()));
             Self { address, stop, served }
@@ -113,6 +128,21 @@ mod tests {
         async fn connect(&self) -> TcpStream {
             TcpStream::connect(self.address).await.expect("a connection")
         }
+    }
+
+    #[tokio::test]
+    async fn a_burst_of_clients_waits_to_be_accepted() {
+        let listener = listen(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let mut open = Vec::new();
+        // Nobody accepts: those that find no room would try for minutes.
+        let burst = async {
+            let mut connecting: JoinSet<_> = (0..300).map(|_| TcpStream::connect(address)).collect();
+            while let Some(connected) = connecting.join_next().await {
+                open.push(connected.expect("no panic").expect("a connection"));
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), burst).await.expect("room for all");
     }
 
     fn hello() -> Router {
@@ -129,7 +159,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_head_that_does_not_come_and_an_idle_connection_are_cut() {
-        let server = Server::start(hello(), Bounds { head: SHORT, connections: 8 }).await;
+        let server = Server::start(hello(), Bounds { head: SHORT, connections: 8 });
         let (mut silent, mut slow, mut idle) = (server.connect().await, server.connect().await, server.connect().await);
         slow.write_all(&REQUEST[..20]).await.expect("half a head");
         idle.write_all(REQUEST).await.expect("a request");
@@ -140,7 +170,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_finds_no_place_waits_for_one() {
-        let server = Server::start(hello(), Bounds { head: NEVER, connections: 1 }).await;
+        let server = Server::start(hello(), Bounds { head: NEVER, connections: 1 });
         let first = server.connect().await;
         let mut second = server.connect().await;
         second.write_all(REQUEST).await.expect("a request");
@@ -159,7 +189,7 @@ mod tests {
             awaited.notified().await;
             "done"
         };
-        let server = Server::start(Router::new().route("/", get(answer)), Bounds::default()).await;
+        let server = Server::start(Router::new().route("/", get(answer)), Bounds::default());
         let (mut busy, mut idle) = (server.connect().await, server.connect().await);
         busy.write_all(REQUEST).await.expect("a request");
         begun.notified().await;

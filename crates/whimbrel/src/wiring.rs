@@ -25,7 +25,7 @@ use crate::gauges::Gauges;
 use crate::keys;
 use crate::live::Live;
 use crate::measured::{Dues, Measured};
-use crate::serving::{Bounds, serve_until};
+use crate::serving::{self, Bounds, serve_until};
 
 /// A part of Whimbrel that can be a process of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -90,8 +90,8 @@ pub(crate) async fn start(config: Config, roles: &[Role]) -> anyhow::Result<Runn
     let contracts = Arc::new(engine::contracts(&config)?);
     check_retention(&config, &contracts)?;
     let tiers = Arc::new(Tiers::new(contracts.distinct_delays()));
-    let ops_listener = listen(config.ops_listen, "ops_listen").await?;
-    let api_listener = if roles.contains(&Role::Api) { Some(listen(config.listen, "listen").await?) } else { None };
+    let ops_listener = listen(config.ops_listen, "ops_listen")?;
+    let api_listener = if roles.contains(&Role::Api) { Some(listen(config.listen, "listen")?) } else { None };
     let mut engine = engine::open(&config, &tiers, &clock).await?;
     let dues = Arc::new(Dues::new());
     engine.queue = Arc::new(Measured::new(engine.queue, dues.clone()));
@@ -278,8 +278,8 @@ fn sender(config: &Config) -> anyhow::Result<(whimbrel_sender::SenderConfig, whi
     Ok((sizes, egress))
 }
 
-async fn listen(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address} ({key}): is the port in use?"))
+fn listen(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
+    serving::listen(address).with_context(|| format!("cannot listen on {address} ({key}): is the port in use?"))
 }
 
 fn ops_router(engine: &Engine, roles: &[Role]) -> axum::Router {
