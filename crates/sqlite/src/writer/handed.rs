@@ -72,10 +72,9 @@ pub(super) struct Giving<'a> {
 }
 
 impl<'a> Giving<'a> {
-    /// Nothing, unless `may`.
+    /// Nothing, unless `may`; and never what is parked, which has to stay.
     pub(super) fn new(may: bool, lots: &'a Lots, ids: &'a mut Ids) -> Self {
-        let of = |source| may && matches!(source, Source::Events | Source::Jobs(_) | Source::Outcomes);
-        Self { lots, ids, may: KEPT.map(of) }
+        Self { lots, ids, may: KEPT.map(|source| may && source != Source::Parking) }
     }
 
     /// What consumers have now, and what they get once it is committed.

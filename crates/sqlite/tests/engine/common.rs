@@ -15,7 +15,7 @@ use whimbrel_core::endpoint::Endpoint;
 use whimbrel_core::event::{Event, TraceContext};
 use whimbrel_core::id::PackId;
 use whimbrel_core::message::PROTOBUF;
-use whimbrel_core::port::{Clock as _, Consumer, Fanout, Message, Received, Route, Store, SystemClock};
+use whimbrel_core::port::{Clock as _, Consumer, Fanout, Message, Queue, Received, Route, Store, SystemClock};
 use whimbrel_core::sealing::KeyRing;
 use whimbrel_core::secret::{Secret, SecretPair};
 use whimbrel_core::tenant::Tenant;
@@ -111,6 +111,13 @@ pub(crate) async fn take(consumer: &mut dyn Consumer, count: usize) -> anyhow::R
         all.extend(batch.await.with_context(|| format!("{} of {count} messages came", all.len()))??);
     }
     Ok(all)
+}
+
+/// Fails while something waits in a queue.
+pub(crate) async fn ensure_empty(queue: &dyn Queue) -> anyhow::Result<()> {
+    let depths = queue.depths().await?;
+    anyhow::ensure!(depths.iter().all(|row| row.ready == 0), "{depths:?}");
+    Ok(())
 }
 
 pub(crate) fn texts(received: &[Received]) -> Vec<String> {

@@ -4,7 +4,7 @@ use anyhow::ensure;
 use whimbrel_core::port::{Lane, QueueError, Route, Source};
 use whimbrel_sqlite::Options;
 
-use crate::common::{message, numbered, numbers, take, texts};
+use crate::common::{ensure_empty, message, numbered, numbers, take, texts};
 
 const JOBS: Source = Source::Jobs(Lane::Live);
 
@@ -24,9 +24,7 @@ async fn what_does_not_fit_into_memory_comes_in_order_from_disk() -> anyhow::Res
     }
     received.extend(take(&mut *consumer, 15).await?);
     ensure!(texts(&received) == numbers(0, 400), "{:?}", texts(&received));
-    let depths = queue.depths().await?;
-    ensure!(depths.iter().all(|row| row.ready == 0), "{depths:?}");
-    Ok(())
+    ensure_empty(&*queue).await
 }
 
 #[tokio::test]
@@ -49,9 +47,7 @@ async fn a_message_beyond_the_delivery_limit_is_parked() -> anyhow::Result<()> {
             && header("reason").is_some_and(|reason| reason.starts_with("delivery_limit: ")),
         "{parked:?}"
     );
-    let depths = queue.depths().await?;
-    ensure!(depths.iter().all(|row| row.ready == 0), "{depths:?}");
-    Ok(())
+    ensure_empty(&*queue).await
 }
 
 #[tokio::test]

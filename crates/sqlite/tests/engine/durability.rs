@@ -7,7 +7,7 @@ use whimbrel_core::port::{Clock as _, Lane, Route, Source, SystemClock};
 use whimbrel_core::tier::Tier;
 use whimbrel_sqlite::Options;
 
-use crate::common::{message, numbered, numbers, take, texts};
+use crate::common::{ensure_empty, message, numbered, numbers, take, texts};
 
 const JOBS: Source = Source::Jobs(Lane::Live);
 
@@ -117,7 +117,5 @@ async fn a_delayed_message_that_was_given_out_comes_again_after_a_drop_until_it_
     crate::common::close(engine).await;
 
     let queue = crate::common::open_at(dir.path(), Options::default()).await?.queue();
-    let depths = queue.depths().await?;
-    ensure!(depths.iter().all(|row| row.ready == 0), "{depths:?}");
-    Ok(())
+    ensure_empty(&*queue).await
 }

@@ -3,22 +3,27 @@
 use std::time::Duration;
 
 use anyhow::ensure;
-use whimbrel_core::port::{Consumer, Lane, Publisher, Queue, Received, Route, Source};
-use whimbrel_sqlite::Options;
+use tempfile::TempDir;
+use whimbrel_core::port::{Consumer, Lane, Message, Publisher, Received, Route, Source};
+use whimbrel_sqlite::{Engine, Options};
 
-use crate::common::{close, message, numbered, numbers, open, open_at, take, texts};
+use crate::common::{close, ensure_empty, message, numbered, numbers, open, open_at, take, texts};
 
 /// Sources whose consumers are soon done with a message, and the way there.
 fn brief() -> [(Source, Route); 2] {
     [(Source::Events, Route::Events("order.created".to_owned())), (Source::Outcomes, Route::Outcomes)]
 }
 
-/// Publishes messages `from`, `from + 1`, … while a consumer waits for them, which is given the first one. Returns when
-/// the publisher has been told.
+/// Those, and one whose consumer takes its time.
+fn given() -> impl Iterator<Item = (Source, Route)> {
+    brief().into_iter().chain([(Source::Jobs(Lane::Live), Route::Jobs(Lane::Live))])
+}
+
+/// Publishes while a consumer waits, which deals with the first message. Returns when the publisher has been told.
 async fn hand_over(
     consumer: &mut dyn Consumer,
     publisher: &dyn Publisher,
-    messages: Vec<whimbrel_core::port::Message>,
+    messages: Vec<Message>,
     deal: impl AsyncFnOnce(&mut dyn Consumer, Received) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let receive = async {
@@ -39,10 +44,10 @@ async fn keep(_: &mut dyn Consumer, _: Received) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn is_empty(queue: &dyn Queue) -> anyhow::Result<()> {
-    let depths = queue.depths().await?;
-    ensure!(depths.iter().all(|row| row.ready == 0), "{depths:?}");
-    Ok(())
+/// Fails when something is left for the next process.
+async fn ensure_nothing_stays(dir: &TempDir, engine: Engine) -> anyhow::Result<()> {
+    close(engine).await;
+    ensure_empty(&*open_at(dir.path(), Options::default()).await?.queue()).await
 }
 
 #[tokio::test]
@@ -57,10 +62,9 @@ async fn what_is_acked_soon_is_never_written() -> anyhow::Result<()> {
         }
         let commits = engine.tally().commits() - before;
         ensure!(commits == 0, "{commits} commits for {source}");
-        is_empty(&*queue).await?;
+        ensure_empty(&*queue).await?;
         drop((consumer, publisher, queue));
-        close(engine).await;
-        is_empty(&*open_at(dir.path(), Options::default()).await?.queue()).await?;
+        ensure_nothing_stays(&dir, engine).await?;
     }
     Ok(())
 }
@@ -80,7 +84,7 @@ async fn the_publisher_is_not_told_before_it_is_acked_or_written() -> anyhow::Re
 
 #[tokio::test]
 async fn what_a_consumer_keeps_is_written_and_comes_again_until_it_is_acked() -> anyhow::Result<()> {
-    for (source, route) in brief().into_iter().chain([(Source::Jobs(Lane::Live), Route::Jobs(Lane::Live))]) {
+    for (source, route) in given() {
         let (dir, engine) = open(Options::default()).await?;
         let queue = engine.queue();
         let (mut consumer, publisher) = (queue.consume(source, 10).await?, queue.publisher());
@@ -95,8 +99,7 @@ async fn what_a_consumer_keeps_is_written_and_comes_again_until_it_is_acked() ->
         ensure!(again.iter().all(|message| message.redeliveries == 1), "{again:?}");
         consumer.acker().ack_through(again[1].tag).await?;
         drop((consumer, queue));
-        close(engine).await;
-        is_empty(&*open_at(dir.path(), Options::default()).await?.queue()).await?;
+        ensure_nothing_stays(&dir, engine).await?;
     }
     Ok(())
 }
@@ -115,8 +118,7 @@ async fn a_late_ack_takes_back_what_was_written() -> anyhow::Result<()> {
             };
             hand_over(&mut *consumer, &*publisher, numbered(&route, 0, 1), ack_late).await?;
             drop((consumer, publisher, queue));
-            close(engine).await;
-            is_empty(&*open_at(dir.path(), Options::default()).await?.queue()).await?;
+            ensure_nothing_stays(&dir, engine).await?;
         }
     }
     Ok(())
@@ -132,8 +134,7 @@ async fn a_job_is_durable_when_its_publisher_is_told() -> anyhow::Result<()> {
     hand_over(&mut *consumer, &*publisher, numbered(&Route::Jobs(Lane::Live), 0, 1), ack).await?;
     ensure!(engine.tally().commits() > before, "told without a commit");
     drop((consumer, publisher, queue));
-    close(engine).await;
-    is_empty(&*open_at(dir.path(), Options::default()).await?.queue()).await
+    ensure_nothing_stays(&dir, engine).await
 }
 
 #[tokio::test]
@@ -156,15 +157,15 @@ async fn what_goes_beyond_the_delivery_limit_at_once_is_parked_once() -> anyhow:
     let queue = engine.queue();
     let mut parking = queue.consume(Source::Parking, 10).await?;
     ensure!(texts(&take(&mut *parking, 1).await?) == ["poison"], "not parked");
-    is_empty(&*queue).await
+    ensure_empty(&*queue).await
 }
 
 /// One that is with a consumer is not found again among those that wait on disk behind it.
 #[tokio::test]
 async fn what_comes_behind_comes_once_and_in_order() -> anyhow::Result<()> {
-    for (source, route) in brief().into_iter().chain([(Source::Jobs(Lane::Live), Route::Jobs(Lane::Live))]) {
+    for (source, route) in given() {
         let options = Options { memory_messages_max: 2, ..Options::default() };
-        let (dir, engine) = open(options.clone()).await?;
+        let (dir, engine) = open(options).await?;
         let queue = engine.queue();
         let (mut consumer, publisher) = (queue.consume(source, 100).await?, queue.publisher());
         hand_over(&mut *consumer, &*publisher, numbered(&route, 0, 1), keep).await?;
@@ -176,11 +177,10 @@ async fn what_comes_behind_comes_once_and_in_order() -> anyhow::Result<()> {
             received.extend(more?);
         }
         ensure!(texts(&received) == numbers(1, 50), "{:?}", texts(&received));
-        is_empty(&*queue).await?;
+        ensure_empty(&*queue).await?;
         consumer.acker().ack_through(received[49].tag).await?;
         drop((consumer, publisher, queue));
-        close(engine).await;
-        is_empty(&*open_at(dir.path(), options).await?.queue()).await?;
+        ensure_nothing_stays(&dir, engine).await?;
     }
     Ok(())
 }
