@@ -16,6 +16,7 @@ mod post;
 mod retry_after;
 mod sender;
 mod span;
+mod starts;
 mod target;
 #[cfg(test)]
 mod testing;

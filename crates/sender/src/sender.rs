@@ -5,7 +5,7 @@ mod handle;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
@@ -25,6 +25,7 @@ use crate::gate::Gates;
 use crate::headroom::Headroom;
 use crate::intake::{JobIntake, Ready};
 use crate::measure::Measures;
+use crate::starts::{Started, Starts};
 
 /// What the sender works with.
 #[derive(Clone)]
@@ -201,7 +202,8 @@ impl Shared {
         intake: &JobIntake,
         acks: &Arc<Acks>,
     ) -> Result<(), QueueError> {
-        let in_hand = Arc::new(Semaphore::new(self.sender.config.jobs_max(lane)));
+        let config = &self.sender.config;
+        let mut starts = Starts::new(config.slots[lane as usize], config.jobs_max(lane));
         loop {
             let received = tokio::select! {
                 () = self.stop.cancelled() => return Ok(()),
@@ -228,19 +230,19 @@ impl Shared {
             };
             for Ready { job, known } in ready {
                 // What has not started when the process stops is handed back.
-                let place = self.stop.run_until_cancelled(self.leave(lane, &in_hand)).await;
+                let started = self.stop.run_until_cancelled(self.start(lane, &mut starts)).await;
                 // Without a block around it, which would hold the whole of it a second time.
-                self.tasks.spawn(self.clone().handle(lane, job, known, place));
+                self.tasks.spawn(self.clone().handle(lane, job, known, started));
             }
         }
     }
 
-    /// Waits until one more job may be in hand, and behind the live lane until it may start.
-    async fn leave(&self, lane: Lane, in_hand: &Arc<Semaphore>) -> OwnedSemaphorePermit {
+    /// Waits until one more job may start, and behind the live lane until there is headroom for it.
+    async fn start(&self, lane: Lane, starts: &mut Starts) -> Started {
         if lane != Lane::Live {
             self.headroom.take().await;
         }
-        in_hand.clone().acquire_owned().await.expect("the semaphore is never closed")
+        starts.next().await
     }
 
     /// Waits until what has ended is published, within the time a flush may take.

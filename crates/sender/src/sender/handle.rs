@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::OwnedSemaphorePermit;
 use whimbrel_core::message::Job;
 use whimbrel_core::outcome::{Attempted, ErrorKind, Fate, Reply};
 use whimbrel_core::port::{Clock, Lane, Route};
@@ -18,6 +17,7 @@ use crate::intake::is_first_live;
 use crate::measure;
 use crate::post::post;
 use crate::span::AttemptSpan;
+use crate::starts::Started;
 use crate::target::Target;
 
 /// By how much a throttled job waits longer than the pause, at most: a fraction of it.
@@ -25,13 +25,7 @@ const SPREAD_MAX: f64 = 0.1;
 
 impl Shared {
     /// One job, to its end. Until then it keeps its place among those in hand.
-    pub(super) async fn handle(
-        self: Arc<Self>,
-        lane: Lane,
-        job: Job,
-        known: Known,
-        _in_hand: Option<OwnedSemaphorePermit>,
-    ) {
+    pub(super) async fn handle(self: Arc<Self>, lane: Lane, job: Job, known: Known, _started: Option<Started>) {
         let now = self.sender.clock.now();
         self.measures.waited(lane, &job, now);
         if is_first_live(lane, &job) {
