@@ -160,6 +160,11 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// Whether it is an attempt that succeeded.
+    pub fn is_success(&self) -> bool {
+        matches!(&self.fate, Fate::Attempted(attempted) if attempted.is_success())
+    }
+
     /// The row for the log, when a POST was made.
     pub fn attempt_row(&self) -> Option<Attempt> {
         let Fate::Attempted(attempted) = &self.fate else { return None };

@@ -1,12 +1,14 @@
 //! The ledger: outcomes become attempts, states and health in one transaction.
 
 mod announce;
+mod attempts;
+mod endpoints;
 mod settle;
 mod sweep;
 mod to_publish;
 mod write;
 
-pub(crate) use settle::insert_attempts;
+pub(crate) use attempts::insert_missing;
 
 use std::time::Duration;
 

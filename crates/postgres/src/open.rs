@@ -75,7 +75,7 @@ pub struct PostgresStore {
     pub(crate) clock: Arc<dyn Clock>,
     /// That events are new.
     pub(crate) new_events: Trust,
-    /// That attempts are new.
+    /// That attempts are new, and their deliveries await them.
     pub(crate) new_attempts: Trust,
 }
 

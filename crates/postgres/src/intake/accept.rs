@@ -14,7 +14,7 @@ use whimbrel_core::port::{Accepted, Fanout};
 
 use crate::fault::{Fault, is_repeat};
 use crate::open::PostgresStore;
-use crate::rows::{all, delivery, int, state_columns};
+use crate::rows::{all, delivery};
 
 /// Takes ten arrays, `$1` to `$10`.
 macro_rules! insert_events {
@@ -26,14 +26,14 @@ macro_rules! insert_events {
     };
 }
 
-/// Takes twelve more.
+/// Takes seven more. Deliveries are made pending or held, with their first attempt to come.
 macro_rules! insert_deliveries {
     () => {
-        "INSERT INTO deliveries (id, event_id, endpoint_id, tenant_id, event_type, state, reason, state_at,
-                                 round, first_attempt, attempt, sweep_at)
-         SELECT * FROM unnest($11::uuid[], $12::uuid[], $13::uuid[], $14::text[], $15::text[], $16::text[],
-                              $17::text[], $18::timestamptz[], $19::int[], $20::int[], $21::int[],
-                              $22::timestamptz[]) AS d (id, event_id)"
+        "INSERT INTO deliveries (id, event_id, endpoint_id, tenant_id, event_type, state, sweep_at, round, first_attempt,
+                                 attempt)
+         SELECT d.*, 1, 1, 1
+         FROM unnest($11::uuid[], $12::uuid[], $13::uuid[], $14::text[], $15::text[], $16::text[], $17::timestamptz[])
+              AS d (id, event_id)"
     };
 }
 
@@ -137,11 +137,6 @@ fn bind_deliveries<'q>(query: Arrays<'q>, rows: &[(&'q Fanout, &Delivery)]) -> A
         .bind(rows.iter().map(|(fanout, _)| fanout.event.tenant.as_str()).collect::<Vec<_>>())
         .bind(rows.iter().map(|(fanout, _)| fanout.event.event_type.as_str()).collect::<Vec<_>>())
         .bind(rows.iter().map(|(_, delivery)| delivery.state.as_str()).collect::<Vec<_>>())
-        .bind(rows.iter().map(|(_, delivery)| state_columns(delivery.state).0).collect::<Vec<Option<&str>>>())
-        .bind(rows.iter().map(|(_, delivery)| state_columns(delivery.state).1).collect::<Vec<Option<OffsetDateTime>>>())
-        .bind(rows.iter().map(|(_, delivery)| int(delivery.round)).collect::<Vec<_>>())
-        .bind(rows.iter().map(|(_, delivery)| int(delivery.first_attempt)).collect::<Vec<_>>())
-        .bind(rows.iter().map(|(_, delivery)| int(delivery.attempt)).collect::<Vec<_>>())
         .bind(rows.iter().map(|(fanout, delivery)| sweep(fanout, delivery)).collect::<Vec<Option<OffsetDateTime>>>())
 }
 

@@ -3,20 +3,44 @@
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
+use whimbrel_core::awaited::Ended;
 use whimbrel_core::delivery::DeliveryState;
 use whimbrel_core::endpoint::Health;
-use whimbrel_core::id::{DeliveryId, EndpointId};
+use whimbrel_core::id::EndpointId;
 use whimbrel_core::port::{DeliveryChange, Suspended};
 
 use crate::fault::Fault;
 use crate::rows::{bounds, int, state_columns, stored_status};
+
+/// Ends those deliveries that still await their first attempt, and says how many did.
+pub(super) async fn ended(connection: &mut PgConnection, ended: &[Ended]) -> Result<u64, Fault> {
+    let mut count = 0;
+    for Ended { at, status_code, deliveries } in ended {
+        let ids: Vec<Uuid> = deliveries.iter().map(|delivery| delivery.uuid()).collect();
+        let (low, high) = bounds(&ids);
+        let done = sqlx::query(
+            "UPDATE deliveries SET state = 'succeeded', state_at = $4, attempts = attempts + 1, status_code = $5,
+                    error = NULL, sweep_at = NULL, sweeps = 0
+             WHERE id = ANY($1) AND id BETWEEN $2 AND $3 AND state = 'pending' AND round = 1 AND attempt = 1",
+        )
+        .bind(ids)
+        .bind(low)
+        .bind(high)
+        .bind(OffsetDateTime::from(*at))
+        .bind(stored_status(*status_code))
+        .execute(&mut *connection)
+        .await?;
+        count += done.rows_affected();
+    }
+    Ok(count)
+}
 
 /// New states. The last attempt's result stays where none was recorded.
 ///
 /// The ids stand there twice, so that the rows are found by them before anything is joined: a range around them would
 /// leave out partitions as well, but in a partition that was never analysed, as every day's is for a while, the planner
 /// takes any range for a small one.
-pub(super) async fn deliveries(connection: &mut PgConnection, changes: &[DeliveryChange]) -> Result<(), Fault> {
+pub(super) async fn deliveries(connection: &mut PgConnection, changes: &[&DeliveryChange]) -> Result<(), Fault> {
     if changes.is_empty() {
         return Ok(());
     }
@@ -90,29 +114,6 @@ pub(super) async fn suspensions(connection: &mut PgConnection, rows: &[Suspended
     .bind(rows.iter().map(|row| row.endpoint.uuid()).collect::<Vec<_>>())
     .bind(rows.iter().map(|row| row.reason.as_str()).collect::<Vec<_>>())
     .bind(rows.iter().map(|row| row.since.into()).collect::<Vec<OffsetDateTime>>())
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-/// Counts POSTs whose number another POST had taken.
-pub(super) async fn duplicates(connection: &mut PgConnection, keys: &[(DeliveryId, u32)]) -> Result<(), Fault> {
-    if keys.is_empty() {
-        return Ok(());
-    }
-    let ids: Vec<Uuid> = keys.iter().map(|(delivery, _)| delivery.uuid()).collect();
-    let (low, high) = bounds(&ids);
-    sqlx::query(
-        "UPDATE attempts a SET duplicates = a.duplicates + k.times
-         FROM (SELECT delivery_id, number, count(*)::int AS times
-               FROM unnest($1::uuid[], $2::int[]) AS u (delivery_id, number) GROUP BY 1, 2) k
-         WHERE a.delivery_id = k.delivery_id AND a.number = k.number AND a.delivery_id = ANY($1)
-           AND a.delivery_id BETWEEN $3 AND $4",
-    )
-    .bind(ids)
-    .bind(keys.iter().map(|(_, number)| int(*number)).collect::<Vec<_>>())
-    .bind(low)
-    .bind(high)
     .execute(connection)
     .await?;
     Ok(())

@@ -8,7 +8,7 @@ use whimbrel_core::port::{LoggedEvent, StoredKey};
 
 use crate::fault::Fault;
 use crate::intake::accept::insert_events;
-use crate::ledger::insert_attempts;
+use crate::ledger::insert_missing;
 use crate::rows::{int, state_columns, stored_status};
 
 /// Says how many events were new.
@@ -20,7 +20,7 @@ pub(super) async fn log(pool: &PgPool, events: &[LoggedEvent], sweep_at: Timesta
     rows.sort_unstable_by_key(|row| row.delivery.id);
     insert_deliveries(&mut transaction, &rows, sweep_at).await?;
     let attempts: Vec<Attempt> = logged().flat_map(|delivery| delivery.attempts.iter().cloned()).collect();
-    insert_attempts(&mut transaction, &attempts).await?;
+    insert_missing(&mut transaction, &attempts).await?;
     transaction.commit().await?;
     Ok(fresh.len() as u64)
 }

@@ -98,11 +98,12 @@ async fn insert(tx: &mut SqliteConnection, events: &[&Event]) -> Result<(), Faul
     Ok(())
 }
 
+/// Made pending or held, with their first attempt to come.
 async fn insert_deliveries(tx: &mut SqliteConnection, fresh: &[&Fanout]) -> Result<(), Fault> {
     static INSERT: Batch = Batch::new(
-        "INSERT INTO deliveries (id, event_id, endpoint_id, tenant_id, event_type, state, reason, state_at, round,
-             first_attempt, attempt, sweep_at) SELECT * FROM (VALUES ",
-        "(?,?,?,?,?,?,?,?,?,?,?,?)",
+        "INSERT INTO deliveries (id, event_id, endpoint_id, tenant_id, event_type, state, sweep_at, round, first_attempt,
+             attempt) SELECT *, 1, 1, 1 FROM (VALUES ",
+        "(?,?,?,?,?,?,?)",
         ") WHERE column1 IS NOT NULL",
     );
     let deliveries: Vec<(&Fanout, &Delivery)> =
@@ -110,7 +111,6 @@ async fn insert_deliveries(tx: &mut SqliteConnection, fresh: &[&Fanout]) -> Resu
     for chunk in deliveries.chunks(ROWS_MAX) {
         let mut query = sqlx::query(INSERT.sql(chunk.len()));
         for (Fanout { event, sweep_at, .. }, delivery) in chunk {
-            let (reason, state_at) = rows::state_columns(delivery.state);
             let swept = delivery.state == DeliveryState::Pending;
             query = query
                 .bind(delivery.id.uuid())
@@ -119,11 +119,6 @@ async fn insert_deliveries(tx: &mut SqliteConnection, fresh: &[&Fanout]) -> Resu
                 .bind(event.tenant.as_str())
                 .bind(event.event_type.as_str())
                 .bind(delivery.state.as_str())
-                .bind(reason)
-                .bind(state_at)
-                .bind(delivery.round)
-                .bind(delivery.first_attempt)
-                .bind(delivery.attempt)
                 .bind(swept.then(|| sweep_at.as_micros()));
         }
         query.execute(&mut *tx).await?;

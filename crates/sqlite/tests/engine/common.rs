@@ -15,7 +15,9 @@ use whimbrel_core::endpoint::Endpoint;
 use whimbrel_core::event::{Event, TraceContext};
 use whimbrel_core::id::PackId;
 use whimbrel_core::message::PROTOBUF;
-use whimbrel_core::port::{Clock as _, Consumer, Fanout, Message, Queue, Received, Route, Store, SystemClock};
+use whimbrel_core::port::{
+    Clock as _, Consumer, Decision, DeliveryChange, Facts, Fanout, Message, Queue, Received, Route, Store, SystemClock,
+};
 use whimbrel_core::sealing::KeyRing;
 use whimbrel_core::secret::{Secret, SecretPair};
 use whimbrel_core::tenant::Tenant;
@@ -81,6 +83,20 @@ pub(crate) fn fanout(endpoint: &Endpoint, at: Timestamp, body: impl Into<Bytes>,
         only_endpoint: None,
     };
     Fanout { event, deliveries: vec![Delivery::new(id, endpoint.id, state)], sweep_at: at + PATIENCE }
+}
+
+/// Stores events whose deliveries have come further than new ones have.
+pub(crate) async fn store_as_they_are(store: &dyn Store, fanouts: &[Fanout]) -> anyhow::Result<()> {
+    let new = |delivery: &Delivery| Delivery { state: DeliveryState::Pending, ..*delivery };
+    let accepted =
+        |fanout: &Fanout| Fanout { deliveries: fanout.deliveries.iter().map(new).collect(), ..fanout.clone() };
+    store.accept(&fanouts.iter().map(accepted).collect::<Vec<_>>()).await?;
+    let further = fanouts.iter().flat_map(|fanout| &fanout.deliveries).filter(|delivery| **delivery != new(delivery));
+    let change =
+        |delivery: &Delivery| DeliveryChange { delivery: *delivery, attempts_added: 0, last: None, sweep_at: None };
+    let decision = Decision { deliveries: further.map(change).collect(), ..Decision::default() };
+    store.settle(&[], &|_: &Facts| decision.clone()).await?;
+    Ok(())
 }
 
 /// A connection of its own to the database of a directory.

@@ -9,7 +9,7 @@ use whimbrel_core::port::{Clock as _, DeliveryFilter, Fanout, Lane, Page, Store,
 use whimbrel_core::{DeliveryId, Timestamp};
 use whimbrel_sqlite::Options;
 
-use crate::common::{acme, fanout};
+use crate::common::{acme, fanout, store_as_they_are};
 
 const WORDS: &[u8] = b"4111 1111 1111 1111";
 
@@ -74,7 +74,7 @@ async fn rule_28_the_file_does_not_grow_while_retention_keeps_its_level() -> any
         let at = Timestamp::from_secs(86_400 * day);
         let events: Vec<Fanout> =
             (0..600).map(|_| fanout(&endpoint, at, vec![b'x'; 3_000], DeliveryState::Succeeded { at })).collect();
-        store.accept(&events).await?;
+        store_as_they_are(&*store, &events).await?;
         let (mut removed, mut calls) = (0, 0);
         loop {
             let pruned = store.prune(at, SystemClock.now()).await?;
@@ -121,7 +121,8 @@ async fn looking_for_work_commits_nothing_when_there_is_none() -> anyhow::Result
     let at = SystemClock.now();
     let mut busy = fanout(&endpoint, at, "{}", DeliveryState::Pending);
     busy.sweep_at = at + Duration::from_hours(1);
-    store.accept(&[busy, fanout(&endpoint, at, "{}", DeliveryState::Succeeded { at })]).await?;
+    let done = fanout(&endpoint, at, "{}", DeliveryState::Succeeded { at });
+    store_as_they_are(&*store, &[busy, done]).await?;
     let before = engine.tally().commits();
     look_for_work(&*store).await?;
     ensure!(engine.tally().commits() == before, "{} commits", engine.tally().commits() - before);
@@ -150,7 +151,7 @@ async fn deleting_an_endpoint_cancels_whatever_is_unfinished() -> anyhow::Result
         for (endpoint, ids) in [(&endpoint, &mut gone), (&other, &mut stays)] {
             let fanout = fanout(endpoint, at, "{}", state);
             ids.push(fanout.deliveries[0].id);
-            store.accept(&[fanout]).await?;
+            store_as_they_are(&*store, &[fanout]).await?;
         }
     }
     ensure!(store.delete_endpoint(&endpoint.tenant, endpoint.id).await?, "it is unknown");

@@ -13,16 +13,43 @@ use super::Settled;
 use crate::batch::{Batch, ROWS_MAX};
 use crate::fault::Fault;
 
-/// The known deliveries.
+/// Whether all of them are as they were made. Counting is cheaper than reading, and nobody else writes meanwhile.
+pub(super) async fn all_await(
+    tx: &mut SqliteConnection,
+    awaited: &HashMap<DeliveryId, Delivery>,
+) -> Result<bool, Fault> {
+    static COUNT: Batch = Batch::new(
+        "SELECT count(*) FROM deliveries WHERE state = 'pending' AND round = 1 AND attempt = 1 AND id IN (",
+        "?",
+        ")",
+    );
+    let ids: Vec<DeliveryId> = awaited.keys().copied().collect();
+    for chunk in ids.chunks(ROWS_MAX) {
+        let mut query = sqlx::query_scalar(COUNT.sql(chunk.len()));
+        for id in chunk {
+            query = query.bind(id.uuid());
+        }
+        let count: u32 = query.fetch_one(&mut *tx).await?;
+        if count as usize != chunk.len() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// The known ones of the other deliveries.
 pub(super) async fn deliveries(
     tx: &mut SqliteConnection,
     batch: &[Settled],
+    awaited: &HashMap<DeliveryId, Delivery>,
 ) -> Result<HashMap<DeliveryId, Delivery>, Fault> {
-    let mut deliveries = HashMap::with_capacity(batch.len());
-    for chunk in batch.chunks(ROWS_MAX) {
+    let ids = batch.iter().map(|settled| settled.delivery);
+    let others: Vec<DeliveryId> = ids.filter(|id| !awaited.contains_key(id)).collect();
+    let mut deliveries = HashMap::with_capacity(others.len());
+    for chunk in others.chunks(ROWS_MAX) {
         let mut query = sqlx::query(POSITIONS.sql(chunk.len()));
-        for settled in chunk {
-            query = query.bind(settled.delivery.uuid());
+        for id in chunk {
+            query = query.bind(id.uuid());
         }
         for delivery in rows::all(&query.fetch_all(&mut *tx).await?, rows::delivery)? {
             deliveries.insert(delivery.id, delivery);

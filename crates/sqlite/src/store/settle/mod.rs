@@ -3,11 +3,13 @@
 //! The decision is made by the caller, who may borrow what it decides with; so the writer sends it the facts and
 //! waits for the answer. Nobody else writes meanwhile, which is all the locking there is.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use sqlx::SqliteConnection;
 use tokio::sync::oneshot;
-use whimbrel_core::delivery::Attempt;
+use whimbrel_core::awaited::{awaited, part};
+use whimbrel_core::delivery::{Attempt, Delivery};
 use whimbrel_core::id::{DeliveryId, EndpointId};
 use whimbrel_core::outcome::Outcome;
 use whimbrel_core::port::{Decide, Decision, Facts, StoreError};
@@ -40,7 +42,8 @@ pub(super) async fn settle(writer: &Writer, outcomes: &[Outcome], decide: Decide
     let batch: Vec<Settled> = outcomes.iter().map(settled).collect();
     let (ask, asked) = oneshot::channel();
     let (tell, told) = oneshot::channel();
-    let settling = writer.call(move |tx| Box::pin(run(tx, batch, ask, told)));
+    let awaited = awaited(outcomes);
+    let settling = writer.call(move |tx| Box::pin(run(tx, batch, awaited, ask, told)));
     let deciding = async {
         if let Ok(facts) = asked.await {
             // The writer may have given up waiting; then settling says so.
@@ -53,16 +56,23 @@ pub(super) async fn settle(writer: &Writer, outcomes: &[Outcome], decide: Decide
 async fn run(
     tx: &mut SqliteConnection,
     batch: Vec<Settled>,
+    mut awaited: HashMap<DeliveryId, Delivery>,
     ask: oneshot::Sender<Facts>,
     told: oneshot::Receiver<Decision>,
 ) -> Result<Decision, Fault> {
-    let deliveries = facts::deliveries(tx, &batch).await?;
+    if !facts::all_await(tx, &awaited).await? {
+        awaited.clear();
+    }
+    let mut deliveries = awaited.clone();
+    deliveries.extend(facts::deliveries(tx, &batch, &awaited).await?);
     let endpoints = facts::endpoints(tx, &batch).await?;
     let seen = record::attempts(tx, &batch, &deliveries).await?;
     ask.send(Facts { deliveries, endpoints, seen }).map_err(|_| Fault::Undecided)?;
     let decision = tokio::time::timeout(DECISION_MAX, told).await;
     let decision = decision.map_err(|_| Fault::Undecided)?.map_err(|_| Fault::Undecided)?;
-    write::deliveries(tx, &decision.deliveries).await?;
+    let (ended, others) = part(&decision.deliveries, &awaited);
+    write::ended(tx, &ended).await?;
+    write::deliveries(tx, &others).await?;
     write::health(tx, &decision.health).await?;
     write::suspended(tx, &decision.suspended).await?;
     Ok(decision)

@@ -2,6 +2,7 @@
 
 use sqlx::SqliteConnection;
 use whimbrel_core::Timestamp;
+use whimbrel_core::awaited::Ended;
 use whimbrel_core::endpoint::Health;
 use whimbrel_core::id::EndpointId;
 use whimbrel_core::port::{DeliveryChange, Suspended};
@@ -10,8 +11,29 @@ use super::super::rows;
 use crate::batch::{Batch, ROWS_MAX};
 use crate::fault::Fault;
 
+/// Ends deliveries that await their first attempt.
+pub(super) async fn ended(tx: &mut SqliteConnection, ended: &[Ended]) -> Result<(), Fault> {
+    static UPDATE: Batch = Batch::new(
+        "UPDATE deliveries SET state = 'succeeded', state_at = ?, attempts = attempts + 1, status_code = ?, error = NULL,
+             sweep_at = NULL, sweeps = 0
+         WHERE id IN (",
+        "?",
+        ")",
+    );
+    for Ended { at, status_code, deliveries } in ended {
+        for chunk in deliveries.chunks(ROWS_MAX) {
+            let mut query = sqlx::query(UPDATE.sql(chunk.len())).bind(at.as_micros()).bind(status_code);
+            for id in chunk {
+                query = query.bind(id.uuid());
+            }
+            query.execute(&mut *tx).await?;
+        }
+    }
+    Ok(())
+}
+
 /// New states. A change begins a new series of sweeps.
-pub(super) async fn deliveries(tx: &mut SqliteConnection, changes: &[DeliveryChange]) -> Result<(), Fault> {
+pub(super) async fn deliveries(tx: &mut SqliteConnection, changes: &[&DeliveryChange]) -> Result<(), Fault> {
     static UPDATE: Batch = Batch::new(
         "UPDATE deliveries SET state = v.column2, reason = v.column3, state_at = v.column4, round = v.column5,
              first_attempt = v.column6, attempt = v.column7, attempts = attempts + v.column8,
