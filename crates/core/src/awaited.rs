@@ -68,3 +68,100 @@ fn success(change: &DeliveryChange) -> Option<(Timestamp, Option<u16>)> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::event::TraceContext;
+    use crate::id::{EndpointId, EventId, ExecutionId};
+    use crate::outcome::{Attempted, ErrorKind, Fate, Reply};
+
+    const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
+
+    fn delivery(number: u8) -> Delivery {
+        let (event, endpoint) = (EventId::generate(NOW, [number; 10]), EndpointId::generate(NOW, [0; 10]));
+        Delivery::new(event, endpoint, DeliveryState::Pending)
+    }
+
+    fn outcome(delivery: &Delivery, fate: Fate) -> Outcome {
+        Outcome {
+            delivery: delivery.id,
+            event: delivery.event,
+            endpoint: delivery.endpoint,
+            round: 1,
+            attempt: 1,
+            contract: "standard".parse().expect("a contract's name"),
+            trace: TraceContext::default(),
+            fate,
+        }
+    }
+
+    fn attempted(reply: Reply) -> Fate {
+        let execution = ExecutionId::generate(NOW, [0; 10]);
+        Fate::Attempted(Attempted { execution, started_at: NOW, duration: Duration::from_millis(1), reply })
+    }
+
+    fn answered(status: u16) -> Fate {
+        attempted(Reply::Response { status, body: bytes::Bytes::new(), retry_after: None })
+    }
+
+    #[test]
+    fn only_first_successes_are_awaited_and_only_alone() {
+        let [first, failed, late, twice, timed_out, deferred] = [1, 2, 3, 4, 5, 6].map(delivery);
+        let error = Reply::Error { kind: ErrorKind::Timeout, message: String::new() };
+        let outcomes = [
+            outcome(&first, answered(204)),
+            outcome(&failed, answered(500)),
+            Outcome { attempt: 2, ..outcome(&late, answered(200)) },
+            outcome(&twice, answered(200)),
+            outcome(&twice, answered(200)),
+            outcome(&timed_out, attempted(error)),
+            outcome(&deferred, Fate::Deferred),
+        ];
+        assert_eq!(awaited(&outcomes), HashMap::from([(first.id, first)]));
+        let replayed = Outcome { round: 2, ..outcome(&first, answered(200)) };
+        assert_eq!(awaited(&[replayed]), HashMap::new());
+    }
+
+    fn success(delivery: Delivery, at: Timestamp, status: u16) -> DeliveryChange {
+        DeliveryChange {
+            delivery: Delivery { state: DeliveryState::Succeeded { at }, ..delivery },
+            attempts_added: 1,
+            last: Some((Some(status), None)),
+            sweep_at: None,
+        }
+    }
+
+    #[test]
+    fn ends_are_put_together_where_they_are_alike() {
+        let [a, b, c, other] = [1, 2, 3, 4].map(delivery);
+        let known = HashMap::from([a, b, c].map(|delivery| (delivery.id, delivery)));
+        let changes = [success(a, NOW, 200), success(b, NOW, 204), success(other, NOW, 200), success(c, NOW, 200)];
+        let (ended, others) = part(&changes, &known);
+        let alike = |status, deliveries| Ended { at: NOW, status_code: Some(status), deliveries };
+        assert_eq!(ended, [alike(200, vec![a.id, c.id]), alike(204, vec![b.id])]);
+        assert_eq!(others, [&changes[2]]);
+    }
+
+    #[test]
+    fn a_change_that_says_more_is_another() {
+        let first = delivery(1);
+        let known = HashMap::from([(first.id, first)]);
+        let plain = success(first, NOW, 200);
+        let changes = [
+            DeliveryChange { attempts_added: 2, ..plain.clone() },
+            DeliveryChange { last: None, ..plain.clone() },
+            DeliveryChange { last: Some((Some(200), Some("late".to_owned()))), ..plain.clone() },
+            DeliveryChange { sweep_at: Some(NOW), ..plain.clone() },
+            DeliveryChange { delivery: Delivery { attempt: 2, ..plain.delivery }, ..plain.clone() },
+            DeliveryChange { delivery: Delivery { round: 2, ..plain.delivery }, ..plain.clone() },
+            DeliveryChange { delivery: Delivery { state: DeliveryState::Held, ..plain.delivery }, ..plain },
+        ];
+        for change in changes {
+            let change = std::slice::from_ref(&change);
+            assert_eq!(part(change, &known), (Vec::new(), vec![&change[0]]));
+        }
+    }
+}

@@ -34,6 +34,7 @@ mod replay_lists;
 mod replay_races;
 mod replays;
 mod settle;
+mod settle_firsts;
 mod settle_races;
 mod stats;
 mod tenants;
@@ -60,6 +61,7 @@ pub use replay_lists::*;
 pub use replay_races::*;
 pub use replays::*;
 pub use settle::*;
+pub use settle_firsts::*;
 pub use settle_races::*;
 pub use stats::*;
 pub use tenants::*;
@@ -118,6 +120,10 @@ macro_rules! store_conformance {
             rule_13_concurrent_failures_are_counted_one_by_one,
             rule_02_concurrent_settles_record_one_execution,
             settles_of_overlapping_batches_all_commit,
+            first_successes_end_their_deliveries,
+            rule_03_a_first_success_finds_what_became_of_its_delivery,
+            rule_02_first_successes_told_twice_count_once,
+            rule_07_first_successes_and_a_deletion_agree,
             // ledger
             to_publish_carries_what_the_job_needs,
             to_publish_without_endpoint_has_version_zero,
