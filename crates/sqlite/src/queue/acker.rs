@@ -1,7 +1,7 @@
 //! What a consumer holds unacked, and how it gets rid of it.
 //!
-//! An ack is done when it is handed to the writer: it is durable with the next commit, and one that a crash
-//! overtakes only means a redelivery.
+//! An ack is done when it is handed to the writer: it is durable with the next commit, or a little later with one of its
+//! own, and one that a crash overtakes only means a redelivery.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,8 +1,9 @@
 //! The one writer: group commit for the store and the queue.
 //!
 //! Calls, messages and acks come over channels. The writer takes whatever is ready, runs it in one transaction,
-//! commits once and answers all. It never waits for more to come: while it commits, more does. Only a message that a
-//! consumer has before it is written waits a little for its ack, which makes that unnecessary.
+//! commits once and answers all. It never waits for more to come: while it commits, more does. Only what nobody waits for
+//! does: acks wait a little for a commit that somebody needs, and a message that a consumer has before it is written for its
+//! ack, which makes that unnecessary.
 
 use sqlx::SqliteConnection;
 use tokio::sync::{mpsc, oneshot};

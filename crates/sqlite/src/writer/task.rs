@@ -8,6 +8,7 @@ use std::time::Duration;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection as _, SqliteConnection};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use whimbrel_core::Timestamp;
 use whimbrel_core::port::Clock;
@@ -46,6 +47,9 @@ impl Tally {
     }
 }
 
+/// How long what was dealt with waits for a commit that somebody needs: nobody waits for it.
+const SPENT_MAX: Duration = Duration::from_millis(20);
+
 /// What the writer starts with.
 pub(crate) struct Start {
     pub(crate) db: SqliteConnection,
@@ -69,6 +73,8 @@ pub(crate) struct Task {
     start: Start,
     /// Dealt with, and not yet committed.
     spent: Spent,
+    /// Until when it may stay so.
+    spent_until: Option<Instant>,
     /// With consumers, and not written.
     handed: Handed,
     next_due: Option<Timestamp>,
@@ -79,7 +85,8 @@ impl Task {
     /// Ready to run.
     pub(crate) async fn new(mut start: Start) -> Result<Self, Fault> {
         let next_due = start.lent.next_due(&mut start.db).await?;
-        Ok(Self { start, spent: Spent::default(), handed: Handed::default(), next_due, failing: false })
+        let (spent, handed) = (Spent::default(), Handed::default());
+        Ok(Self { start, spent, spent_until: None, handed, next_due, failing: false })
     }
 
     /// Commits group after group until the engine is closed or dropped, and then what is left.
@@ -93,9 +100,10 @@ impl Task {
             group.fill(&mut self.start.inbox);
             self.gather_spent(&mut group);
             group.hand_over(&mut self.handed, &mut self.start, !stopped && !self.failing);
-            let idle = group.len() == 0 && self.spent.is_empty() && !self.is_due();
-            if !idle || self.failing {
+            let is_wanted = group.len() > 0 || self.is_due() || self.is_spent_long(stopped);
+            if is_wanted || self.failing {
                 self.commit(group).await;
+                self.spent_until = None;
             } else if stopped {
                 break;
             }
@@ -123,13 +131,24 @@ impl Task {
         false
     }
 
+    /// Whether what was dealt with needs a commit of its own.
+    fn is_spent_long(&mut self, stopped: bool) -> bool {
+        if self.spent.is_empty() {
+            return false;
+        }
+        let now = Instant::now();
+        let until = *self.spent_until.get_or_insert(now + SPENT_MAX);
+        stopped || until <= now || !self.spent.parked.is_empty()
+    }
+
     /// How long there is nothing to do by itself; `None` for ever.
     fn until_next(&self) -> Option<Duration> {
         let due = self.next_due.map(|due| due.since(self.start.clock.now()).min(SLEEP_MAX));
         if self.failing {
             return Some(due.map_or(PROBE_EVERY, |due| due.max(PROBE_EVERY)));
         }
-        due.into_iter().chain(self.handed.until_next()).min()
+        let spent = self.spent_until.map(|until| until.saturating_duration_since(Instant::now()));
+        due.into_iter().chain(self.handed.until_next()).chain(spent).min()
     }
 
     fn is_due(&self) -> bool {

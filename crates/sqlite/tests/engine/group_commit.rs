@@ -1,15 +1,19 @@
 //! Whoever comes while a commit is under way shares the next one (rule 29), and one caller's failure is its own.
 
+use std::time::Duration;
+
 use anyhow::ensure;
 use futures::future::join_all;
+use tokio::time::Instant;
 use whimbrel_core::contract::ContractName;
 use whimbrel_core::event::TraceContext;
 use whimbrel_core::outcome::{Fate, Outcome};
-use whimbrel_core::port::{ApiKey, Clock as _, Decision, Facts, Lane, Route, StoreError, SystemClock};
+use whimbrel_core::port::{ApiKey, Clock as _, Decision, Facts, Lane, Route, Source, StoreError, SystemClock};
 use whimbrel_core::{DeliveryId, EndpointId, EventId, KeyId, TenantId};
 use whimbrel_sqlite::Options;
+use whimbrel_testkit::wait;
 
-use crate::common::{endpoint, numbered, tenant};
+use crate::common::{PATIENCE, endpoint, look_into, numbered, take, tenant};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rule_29_concurrent_publishes_share_commits() -> anyhow::Result<()> {
@@ -28,6 +32,38 @@ async fn rule_29_concurrent_publishes_share_commits() -> anyhow::Result<()> {
     ensure!(commits <= 50, "{commits} commits for {PUBLISHES} concurrent publishes");
     let depths = queue.depths().await?;
     ensure!(depths.iter().any(|row| row.name == "jobs.live" && row.ready == PUBLISHES as u64), "{depths:?}");
+    Ok(())
+}
+
+/// Nobody waits for an ack, so it waits for others; none is forgotten, neither by and by nor when the engine is closed.
+#[tokio::test]
+async fn acks_one_by_one_share_commits() -> anyhow::Result<()> {
+    const MESSAGES: usize = 40;
+    let (dir, engine) = crate::common::open(Options::default()).await?;
+    let queue = engine.queue();
+    let source = Source::Jobs(Lane::Live);
+    queue.publisher().publish(numbered(&Route::Jobs(Lane::Live), 0, MESSAGES + 1)).await?;
+    let mut consumer = queue.consume(source, 100).await?;
+    let acker = consumer.acker();
+    let received = take(&mut *consumer, MESSAGES + 1).await?;
+    let (begun, before) = (Instant::now(), engine.tally().commits());
+    for message in &received[..MESSAGES] {
+        acker.ack(&[message.tag]).await?;
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let (took, commits) = (begun.elapsed(), engine.tally().commits() - before);
+    let periods = took.as_millis() / 20 + 1;
+    ensure!(u128::from(commits) <= periods, "{commits} commits within {took:?}");
+    let left = async || -> anyhow::Result<i64> {
+        let mut db = look_into(dir.path()).await?;
+        Ok(sqlx::query_scalar("SELECT count(*) FROM messages").fetch_one(&mut db).await?)
+    };
+    wait::until("the acks are written", PATIENCE, async || (left().await.ok()? == 1).then_some(())).await?;
+
+    acker.ack(&[received[MESSAGES].tag]).await?;
+    drop((acker, consumer, queue));
+    crate::common::close(engine).await;
+    ensure!(left().await? == 0, "an ack was forgotten");
     Ok(())
 }
 
@@ -107,7 +143,7 @@ async fn cancelled_callers_spoil_nothing() -> anyhow::Result<()> {
             let settled = store.settle(&[outcome()], &|_: &Facts| Decision::default()).await;
             (created, published, settled)
         };
-        let patience = std::time::Duration::from_micros(number * 5);
+        let patience = Duration::from_micros(number * 5);
         // Cancelled or not: either is fine.
         let _ = tokio::time::timeout(patience, all).await;
     }
