@@ -23,8 +23,9 @@ const FRESH: u32 = 50;
 const DELAYS_SECS: [u32; 4] = [5, 10, 30, 60];
 /// First attempts a second that are counted on for that.
 const EXPECTED_PER_SECOND: f64 = 2_000.0;
-/// How long fresh traffic goes on while retries come out.
-const COMING_OUT: Duration = Duration::from_secs(6);
+/// How long fresh traffic goes on while retries come out, by the length of a stretch of d: about as long as before they do,
+/// so that the two have as many deliveries and their percentiles can be compared.
+const COMING_OUT: u32 = 3;
 
 pub(super) async fn run(bench: &Bench, engine: Engine) -> Result<Vec<Measured>> {
     let (storm, receiver) = (bench.sizes.storm, &bench.receiver);
@@ -33,7 +34,7 @@ pub(super) async fn run(bench: &Bench, engine: Engine) -> Result<Vec<Measured>> 
     let behaviours = vec![Behaviour::Fail, Behaviour::Answer];
     let round = Round::start(bench, engine, &setup, behaviours, false).await?;
 
-    let coming_out = COMING_OUT.min(bench.sizes.isolation);
+    let coming_out = bench.sizes.isolation * COMING_OUT;
     let fresh = count(FRESH, delay + coming_out + PATIENCE);
     let targets = [vec![FAILING; storm], vec![HEALTHY; fresh]].concat();
     let events = Events::new(storm + fresh, Targets::One(targets));

@@ -25,7 +25,7 @@ const SETTINGS: &[&str] =
 const FOR_TESTS: &[&str] = &["fsync=off", "shared_buffers=64MB", "max_wal_size=512MB"];
 
 /// As PostgreSQL comes, but for the memory of a small server: a commit is on the disk.
-const DURABLE: &[&str] = &["fsync=on", "synchronous_commit=on", "shared_buffers=256MB", "max_wal_size=1GB"];
+const DURABLE: &[&str] = &["fsync=on", "synchronous_commit=on", "max_wal_size=1GB"];
 
 /// A private PostgreSQL server on 127.0.0.1, gone with all its data when dropped.
 pub struct Postgres {
