@@ -11,6 +11,9 @@ use crate::outcome::Outcome;
 use crate::port::DeliveryChange;
 use crate::time::Timestamp;
 
+/// Deliveries as they are if they still await their first attempt.
+pub type Awaited = HashMap<DeliveryId, Delivery>;
+
 /// Deliveries that succeeded at their first attempt, at the same time and with the same status code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ended {
@@ -22,9 +25,8 @@ pub struct Ended {
     pub deliveries: Vec<DeliveryId>,
 }
 
-/// The deliveries whose first attempt succeeded, as they are if they still await it. Those of which there are more
-/// outcomes are not among them.
-pub fn awaited(outcomes: &[Outcome]) -> HashMap<DeliveryId, Delivery> {
+/// The deliveries whose first attempt succeeded. Those of which there are more outcomes are not among them.
+pub fn awaited(outcomes: &[Outcome]) -> Awaited {
     let mut found: HashMap<DeliveryId, Option<Delivery>> = HashMap::with_capacity(outcomes.len());
     for outcome in outcomes {
         let is_first = (outcome.round, outcome.attempt) == (1, 1) && outcome.is_success();
@@ -40,10 +42,7 @@ fn as_made(outcome: &Outcome) -> Delivery {
 }
 
 /// Parts the changes: those that only say that an awaited first attempt succeeded, put together, and the others.
-pub fn part<'a>(
-    changes: &'a [DeliveryChange],
-    awaited: &HashMap<DeliveryId, Delivery>,
-) -> (Vec<Ended>, Vec<&'a DeliveryChange>) {
+pub fn part<'a>(changes: &'a [DeliveryChange], awaited: &Awaited) -> (Vec<Ended>, Vec<&'a DeliveryChange>) {
     let mut alike: BTreeMap<(Timestamp, Option<u16>), Vec<DeliveryId>> = BTreeMap::new();
     let mut others = Vec::new();
     for change in changes {

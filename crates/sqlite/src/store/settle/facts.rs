@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use sqlx::SqliteConnection;
+use whimbrel_core::awaited::Awaited;
 use whimbrel_core::delivery::Delivery;
 use whimbrel_core::id::{DeliveryId, EndpointId};
 use whimbrel_core::port::EndpointFacts;
@@ -14,10 +15,7 @@ use crate::batch::{Batch, ROWS_MAX};
 use crate::fault::Fault;
 
 /// Whether all of them are as they were made. Counting is cheaper than reading, and nobody else writes meanwhile.
-pub(super) async fn all_await(
-    tx: &mut SqliteConnection,
-    awaited: &HashMap<DeliveryId, Delivery>,
-) -> Result<bool, Fault> {
+pub(super) async fn all_await(tx: &mut SqliteConnection, awaited: &Awaited) -> Result<bool, Fault> {
     static COUNT: Batch = Batch::new(
         "SELECT count(*) FROM deliveries WHERE state = 'pending' AND round = 1 AND attempt = 1 AND id IN (",
         "?",
@@ -41,7 +39,7 @@ pub(super) async fn all_await(
 pub(super) async fn deliveries(
     tx: &mut SqliteConnection,
     batch: &[Settled],
-    awaited: &HashMap<DeliveryId, Delivery>,
+    awaited: &Awaited,
 ) -> Result<HashMap<DeliveryId, Delivery>, Fault> {
     let ids = batch.iter().map(|settled| settled.delivery);
     let others: Vec<DeliveryId> = ids.filter(|id| !awaited.contains_key(id)).collect();

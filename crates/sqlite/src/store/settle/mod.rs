@@ -3,13 +3,12 @@
 //! The decision is made by the caller, who may borrow what it decides with; so the writer sends it the facts and
 //! waits for the answer. Nobody else writes meanwhile, which is all the locking there is.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use sqlx::SqliteConnection;
 use tokio::sync::oneshot;
-use whimbrel_core::awaited::{awaited, part};
-use whimbrel_core::delivery::{Attempt, Delivery};
+use whimbrel_core::awaited::{Awaited, awaited, part};
+use whimbrel_core::delivery::Attempt;
 use whimbrel_core::id::{DeliveryId, EndpointId};
 use whimbrel_core::outcome::Outcome;
 use whimbrel_core::port::{Decide, Decision, Facts, StoreError};
@@ -56,7 +55,7 @@ pub(super) async fn settle(writer: &Writer, outcomes: &[Outcome], decide: Decide
 async fn run(
     tx: &mut SqliteConnection,
     batch: Vec<Settled>,
-    mut awaited: HashMap<DeliveryId, Delivery>,
+    mut awaited: Awaited,
     ask: oneshot::Sender<Facts>,
     told: oneshot::Receiver<Decision>,
 ) -> Result<Decision, Fault> {
