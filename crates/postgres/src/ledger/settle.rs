@@ -41,7 +41,7 @@ impl PostgresStore {
         let mut transaction = self.keyed.begin().await?;
         let clean = endpoints::clean(&mut transaction, outcomes).await?;
         let mut awaited = awaited(outcomes);
-        // Deliveries are locked before endpoints, and so are those that are changed while an endpoint is locked.
+        // They are locked last, when they are written: so none whose endpoint is locked before.
         awaited.retain(|_, delivery| clean.contains_key(&delivery.endpoint));
         let others = outcomes.iter().filter(|outcome| !awaited.contains_key(&outcome.delivery));
         let mut deliveries = awaited.clone();
