@@ -1,6 +1,9 @@
 //! What follows from an outcome: one pure, total function over state × outcome (rule 3).
 //! ARCHITECTURE.md prints the table.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::hash::{BuildHasher, Hash};
 use std::time::Duration;
 
 use crate::contract::{Contract, Retry};
@@ -18,6 +21,30 @@ pub enum Seen {
     SameExecution,
     /// Another POST was recorded under this number: a duplicate chain.
     OtherExecution,
+}
+
+/// How each attempt stands to those that were `recorded`, and to those before it; and the keys that another POST had
+/// taken. What made no POST (`None`) is new.
+pub fn compare<K: Copy + Eq + Hash, E: Copy + Eq, S: BuildHasher>(
+    attempts: impl Iterator<Item = Option<(K, E)>>,
+    mut recorded: HashMap<K, E, S>,
+) -> (Vec<Seen>, Vec<K>) {
+    let mut duplicates = Vec::new();
+    let seen = attempts.map(|attempt| {
+        let Some((key, execution)) = attempt else { return Seen::New };
+        match recorded.entry(key) {
+            Entry::Vacant(free) => {
+                free.insert(execution);
+                Seen::New
+            }
+            Entry::Occupied(taken) if *taken.get() == execution => Seen::SameExecution,
+            Entry::Occupied(_) => {
+                duplicates.push(key);
+                Seen::OtherExecution
+            }
+        }
+    });
+    (seen.collect(), duplicates)
 }
 
 /// What is to be published.

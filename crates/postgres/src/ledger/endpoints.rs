@@ -40,11 +40,18 @@ pub(super) async fn with_locked(
     Ok(all)
 }
 
-const SELECT: &str = "SELECT id, tenant_id, status, suspend_reason, suspended_since, consecutive_failures,
-    failing_since, activated_at, version, (options - 'filter')::text FROM endpoints WHERE id = ANY($1)";
-const LOCK: &str = "SELECT id, tenant_id, status, suspend_reason, suspended_since, consecutive_failures,
-    failing_since, activated_at, version, (options - 'filter')::text FROM endpoints WHERE id = ANY($1)
-    ORDER BY id FOR UPDATE";
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, tenant_id, status, suspend_reason, suspended_since, consecutive_failures, failing_since,
+                    activated_at, version, (options - 'filter')::text FROM endpoints WHERE id = ANY($1)",
+            $rest
+        )
+    };
+}
+
+const SELECT: &str = select!("");
+const LOCK: &str = select!(" ORDER BY id FOR UPDATE");
 
 async fn read(
     connection: &mut PgConnection,

@@ -2,7 +2,6 @@
 //! deliveries, states, attempts, commit), one less where all are first attempts that succeeded, and one more per kind of
 //! trouble.
 
-use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
 use sqlx::PgConnection;
@@ -10,7 +9,7 @@ use uuid::Uuid;
 use whimbrel_core::awaited::{awaited, part};
 use whimbrel_core::delivery::{Attempt, Delivery};
 use whimbrel_core::id::{DeliveryId, ExecutionId};
-use whimbrel_core::judge::Seen;
+use whimbrel_core::judge::{Seen, compare};
 use whimbrel_core::outcome::{Fate, Outcome};
 use whimbrel_core::port::{Decide, Decision, Facts};
 
@@ -48,7 +47,7 @@ impl PostgresStore {
         deliveries.extend(lock_deliveries(&mut transaction, others).await?);
         let endpoints = endpoints::with_locked(&mut transaction, outcomes, clean).await?;
         let first = first_of_each(outcomes, &deliveries);
-        let (seen, duplicates) = compare(outcomes, &deliveries, HashMap::new());
+        let (seen, duplicates) = seen(outcomes, &deliveries, HashMap::new());
         let decision = decide(&Facts { deliveries, endpoints, seen });
 
         let (ended, others) = part(&decision.deliveries, &awaited);
@@ -75,7 +74,7 @@ impl PostgresStore {
         let inserted = attempts::insert_missing(&mut transaction, &first).await?;
         let missed: Vec<&Attempt> = first.iter().filter(|attempt| !inserted.contains(&key(attempt))).collect();
         let recorded = attempts::executions(&mut transaction, &missed).await?;
-        let (seen, duplicates) = compare(outcomes, &deliveries, recorded);
+        let (seen, duplicates) = seen(outcomes, &deliveries, recorded);
         attempts::count_duplicates(&mut transaction, &duplicates).await?;
         let decision = decide(&Facts { deliveries, endpoints, seen });
 
@@ -116,30 +115,17 @@ fn first_of_each(outcomes: &[Outcome], deliveries: &HashMap<DeliveryId, Delivery
     known.filter_map(Outcome::attempt_row).filter(|attempt| keys.insert(key(attempt))).collect()
 }
 
-/// How each outcome's attempt stands to those that were recorded, and to those before it in the batch; and the numbers
-/// that another POST had taken.
-fn compare(
+/// How each outcome's attempt stands to those that were recorded, and the keys that another POST had taken.
+fn seen(
     outcomes: &[Outcome],
     deliveries: &HashMap<DeliveryId, Delivery>,
-    mut recorded: HashMap<Key, ExecutionId>,
+    recorded: HashMap<Key, ExecutionId>,
 ) -> (Vec<Seen>, Vec<Key>) {
-    let mut duplicates = Vec::new();
-    let seen = outcomes.iter().map(|outcome| {
-        let Fate::Attempted(attempted) = &outcome.fate else { return Seen::New };
-        if !deliveries.contains_key(&outcome.delivery) {
-            return Seen::New;
+    let posted = |outcome: &Outcome| match &outcome.fate {
+        Fate::Attempted(attempted) if deliveries.contains_key(&outcome.delivery) => {
+            Some(((outcome.delivery, outcome.attempt), attempted.execution))
         }
-        match recorded.entry((outcome.delivery, outcome.attempt)) {
-            Entry::Vacant(free) => {
-                free.insert(attempted.execution);
-                Seen::New
-            }
-            Entry::Occupied(taken) if *taken.get() == attempted.execution => Seen::SameExecution,
-            Entry::Occupied(taken) => {
-                duplicates.push(*taken.key());
-                Seen::OtherExecution
-            }
-        }
-    });
-    (seen.collect(), duplicates)
+        _ => None,
+    };
+    compare(outcomes.iter().map(posted), recorded)
 }

@@ -24,7 +24,7 @@ const SETTINGS: &[&str] =
 /// The data need not survive the machine, only the server: no fsync.
 const FOR_TESTS: &[&str] = &["fsync=off", "shared_buffers=64MB", "max_wal_size=512MB"];
 
-/// As PostgreSQL comes, but for the memory of a small server: a commit is on the disk.
+/// As PostgreSQL comes: a commit is on the disk.
 const DURABLE: &[&str] = &["fsync=on", "synchronous_commit=on", "max_wal_size=1GB"];
 
 /// A private PostgreSQL server on 127.0.0.1, gone with all its data when dropped.

@@ -130,7 +130,7 @@ pub type Decide<'a> = &'a (dyn Fn(&Facts) -> Decision + Send + Sync);
 #[async_trait]
 pub trait Ledger: Send + Sync {
     /// Locks the outcomes' deliveries in id order, and the endpoints of those that failed or whose
-    /// health is not clean; asks `decide`; records new attempts; writes the decision; commits.
+    /// health is not clean; asks `decide`; writes new attempts and the decision; commits.
     /// A duplicate POST (other execution) is counted on the recorded attempt. Deliveries that a first success ends need
     /// no lock ([`crate::awaited`]), as long as what is committed was decided on what was there.
     async fn settle(&self, outcomes: &[Outcome], decide: Decide<'_>) -> Result<Decision, StoreError>;

@@ -6,7 +6,7 @@ use sqlx::{Row as _, SqliteConnection};
 use uuid::Uuid;
 use whimbrel_core::delivery::{Attempt, Delivery};
 use whimbrel_core::id::DeliveryId;
-use whimbrel_core::judge::Seen;
+use whimbrel_core::judge::{Seen, compare};
 
 use super::Settled;
 use crate::batch::{Batch, ROWS_MAX};
@@ -25,26 +25,9 @@ pub(super) async fn attempts(
     let attempts: Vec<Option<Attempt>> = batch.iter().map(attempt).collect();
     let mut places = HashSet::with_capacity(attempts.len());
     let first: Vec<&Attempt> = attempts.iter().flatten().filter(|attempt| places.insert(place(attempt))).collect();
-    let mut executions = insert(tx, &first).await?;
-    let (mut seen, mut duplicates) = (Vec::with_capacity(batch.len()), Vec::new());
-    for attempt in &attempts {
-        let Some(attempt) = attempt else {
-            seen.push(Seen::New);
-            continue;
-        };
-        let (place, execution) = (place(attempt), attempt.execution.uuid());
-        seen.push(match executions.get(&place) {
-            None => {
-                executions.insert(place, execution);
-                Seen::New
-            }
-            Some(recorded) if *recorded == execution => Seen::SameExecution,
-            Some(_) => {
-                duplicates.push(place);
-                Seen::OtherExecution
-            }
-        });
-    }
+    let recorded = insert(tx, &first).await?;
+    let posted = |attempt: &Option<Attempt>| attempt.as_ref().map(|attempt| (place(attempt), attempt.execution.uuid()));
+    let (seen, duplicates) = compare(attempts.iter().map(posted), recorded);
     count_duplicates(tx, &duplicates).await?;
     Ok(seen)
 }
