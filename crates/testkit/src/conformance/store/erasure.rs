@@ -4,17 +4,13 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use bytes::Bytes;
-use whimbrel_core::delivery::{Attempt, Delivery, DeliveryRow, DeliveryState, WaitReason};
+use whimbrel_core::delivery::{Delivery, DeliveryState, WaitReason};
 use whimbrel_core::event::Event;
 use whimbrel_core::port::Retried;
 use whimbrel_core::tenant::Tenant;
 use whimbrel_core::{TenantId, Timestamp};
 
 use super::{Checked, World};
-
-async fn logged(world: &World, tenant: &TenantId, delivery: &Delivery) -> anyhow::Result<(DeliveryRow, Vec<Attempt>)> {
-    world.store.delivery(tenant, delivery.id).await?.with_context(|| format!("{} is not in the log", delivery.id))
-}
 
 async fn event(world: &World, tenant: &TenantId, delivery: &Delivery) -> anyhow::Result<Event> {
     world.store.event(tenant, delivery.event).await?.with_context(|| format!("{} is not in the log", delivery.event))
@@ -27,7 +23,7 @@ async fn erased(world: &World, before: &Event, now: &Event) -> Checked {
     let expected = Event { body: Bytes::new(), data_range: now.data_range.clone(), ..before.clone() };
     ensure!(*now == expected, "{now:?} instead of {expected:?}");
     for row in world.store.deliveries_of_event(&before.tenant, before.id).await? {
-        let (_, attempts) = logged(world, &before.tenant, &row.delivery).await?;
+        let (_, attempts) = world.logged(&before.tenant, &row.delivery).await?;
         ensure!(attempts.iter().all(|attempt| attempt.response_body.is_empty()), "an answer is left: {attempts:?}");
     }
     Ok(())
@@ -53,7 +49,7 @@ pub async fn an_erased_event_keeps_its_rows(world: &World) -> Checked {
     for (delivery, state) in fanout.deliveries.iter().zip(states) {
         world.succeed(delivery).await?;
         world.put(Delivery { state, ..*delivery }).await?;
-        let (mut row, mut attempts) = logged(world, &acme, delivery).await?;
+        let (mut row, mut attempts) = world.logged(&acme, delivery).await?;
         ensure!(attempts.iter().all(|attempt| !attempt.response_body.is_empty()), "nothing to erase: {attempts:?}");
         row.delivery.state = if state.is_final() { state } else { DeliveryState::Cancelled };
         for attempt in &mut attempts {
@@ -66,7 +62,7 @@ pub async fn an_erased_event_keeps_its_rows(world: &World) -> Checked {
         ensure!(world.store.erase_event(&acme, before.id).await?, "a known event was unknown");
         erased(world, &before, &event(world, &acme, &fanout.deliveries[0]).await?).await?;
         for (delivery, expected) in fanout.deliveries.iter().zip(&expected) {
-            let found = logged(world, &acme, delivery).await?;
+            let found = world.logged(&acme, delivery).await?;
             ensure!(found == *expected, "{found:?} instead of {expected:?}");
         }
     }

@@ -5,8 +5,9 @@ use std::time::Duration;
 use anyhow::ensure;
 use futures::future::try_join_all;
 use uuid::Uuid;
-use whimbrel_core::port::{Clock as _, StoreError};
+use whimbrel_core::port::Clock as _;
 
+use super::world::insist;
 use super::{Checked, World};
 use crate::wait::until;
 
@@ -52,14 +53,7 @@ pub async fn rule_18_an_expired_lease_is_free(world: &World) -> Checked {
 /// Trackers that start together: one has it.
 pub async fn rule_18_concurrent_takers_of_a_lease_leave_one(world: &World) -> Checked {
     let takers: Vec<_> = (0..8).map(|_| holder(world)).collect();
-    let take = async |holder| {
-        loop {
-            match world.store.lease("sweep", holder, LONG).await {
-                Err(StoreError::Away(_)) => tokio::task::yield_now().await,
-                taken => return taken,
-            }
-        }
-    };
+    let take = async |holder| insist(async || world.store.lease("sweep", holder, LONG).await).await;
     let taken = try_join_all(takers.iter().map(|holder| take(*holder))).await?;
     let holders = taken.iter().filter(|taken| **taken).count();
     ensure!(holders == 1, "{holders} hold it");

@@ -7,13 +7,12 @@ use anyhow::{Context as _, ensure};
 use whimbrel_core::delivery::{Delivery, DeliveryState, FailReason};
 use whimbrel_core::endpoint::{Endpoint, EndpointStatus, SuspendReason};
 use whimbrel_core::outcome::{Fate, Outcome};
-use whimbrel_core::port::{
-    Advance, Clock as _, Decision, DeliveryChange, EndpointChange, Facts, StoreError, Suspended,
-};
+use whimbrel_core::port::{Advance, Clock as _, Decision, DeliveryChange, EndpointChange, Facts, Suspended};
 use whimbrel_core::replay::{Replay, ReplayFilter, ReplayKind};
 use whimbrel_core::{ReplayId, Timestamp};
 
 use super::World;
+use super::world::insist;
 
 impl World {
     /// Records the awaited attempt's success.
@@ -97,15 +96,10 @@ impl World {
         self.start(endpoint, ReplayKind::Release, ReplayFilter::default()).await
     }
 
-    /// A step of the replay, swept in five minutes; as often as the store asks for it, since losing a race is no fault.
+    /// A step of the replay, swept in five minutes.
     pub(super) async fn advance(&self, replay: &Replay, window: u32) -> anyhow::Result<Advance> {
         let now = self.now();
-        loop {
-            match self.store.advance_replay(replay.id, window, now, sweep_at(now)).await {
-                Err(StoreError::Away(_)) => tokio::task::yield_now().await,
-                advanced => return Ok(advanced?),
-            }
-        }
+        Ok(insist(async || self.store.advance_replay(replay.id, window, now, sweep_at(now)).await).await?)
     }
 
     /// The replay as it is stored.

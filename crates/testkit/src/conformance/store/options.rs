@@ -7,10 +7,10 @@ use futures::future::try_join_all;
 use serde_json::json;
 use whimbrel_core::endpoint::{CustomHeaders, Endpoint, EndpointOptions};
 use whimbrel_core::filter::Filter;
-use whimbrel_core::port::{EndpointChange, Page, Reencrypted, StoreError, Updated};
+use whimbrel_core::port::{EndpointChange, Page, Reencrypted, Updated};
 
 use super::settle::settle_and_see;
-use super::world::nothing;
+use super::world::{insist, nothing};
 use super::{Checked, World};
 
 fn headers() -> CustomHeaders {
@@ -137,14 +137,7 @@ pub async fn two_changes_of_one_version_leave_one(world: &World) -> Checked {
         if_version: Some(endpoint.version),
         ..EndpointChange::default()
     });
-    let update = async |change| {
-        loop {
-            match world.store.update_endpoint(&acme, endpoint.id, change).await {
-                Err(StoreError::Away(_)) => tokio::task::yield_now().await,
-                answer => return answer,
-            }
-        }
-    };
+    let update = async |change| insist(async || world.store.update_endpoint(&acme, endpoint.id, change).await).await;
     let answers = try_join_all(changes.iter().map(update)).await?;
     let done: Vec<_> = answers.iter().filter(|answer| matches!(answer, Updated::Done(_))).collect();
     let stale = answers.iter().filter(|answer| **answer == Updated::Stale).count();

@@ -5,9 +5,9 @@ use std::collections::HashSet;
 use anyhow::ensure;
 use futures::future::try_join_all;
 use whimbrel_core::delivery::DeliveryState;
-use whimbrel_core::port::StoreError;
 use whimbrel_core::replay::{ReplayFilter, ReplayKind, ReplayState};
 
+use super::world::insist;
 use super::{Checked, World};
 
 /// Two trackers that both believe to hold the lease: together they keep the window, and take nothing twice.
@@ -42,14 +42,7 @@ pub async fn concurrent_starts_of_a_release_begin_one(world: &World) -> Checked 
     world.held(&endpoint, 2).await?;
     let replays: Vec<_> =
         (0..6).map(|_| world.new_replay(&endpoint, ReplayKind::Release, ReplayFilter::default())).collect();
-    let start = async |replay| {
-        loop {
-            match world.store.start_replay(replay).await {
-                Err(StoreError::Away(_)) => tokio::task::yield_now().await,
-                started => return started,
-            }
-        }
-    };
+    let start = async |replay| insist(async || world.store.start_replay(replay).await).await;
     let answers = try_join_all(replays.iter().map(start)).await?;
     let ids: HashSet<_> = answers.iter().flatten().map(|replay| replay.id).collect();
     ensure!(ids.len() == 1 && answers.iter().all(Option::is_some), "{answers:?}");

@@ -4,12 +4,12 @@ use std::sync::Mutex;
 
 use anyhow::{Context as _, ensure};
 use bytes::Bytes;
-use whimbrel_core::DeliveryId;
 use whimbrel_core::delivery::{Attempt, Delivery, DeliveryState, FailReason, WaitReason};
 use whimbrel_core::endpoint::{Endpoint, EndpointStatus, Health, SuspendReason};
 use whimbrel_core::judge::Seen;
 use whimbrel_core::outcome::{Fate, Outcome, Reply};
 use whimbrel_core::port::{Decision, DeliveryChange, Facts, Suspended};
+use whimbrel_core::{DeliveryId, Timestamp};
 
 use super::world::{nothing, of};
 use super::{Checked, World};
@@ -30,8 +30,7 @@ pub(super) async fn settle_and_see(
 }
 
 async fn attempts(world: &World, delivery: &Delivery, endpoint: &Endpoint) -> anyhow::Result<Vec<Attempt>> {
-    let found = world.store.delivery(&endpoint.tenant, delivery.id).await?;
-    Ok(found.with_context(|| format!("{} is not in the log", delivery.id))?.1)
+    Ok(world.logged(&endpoint.tenant, delivery).await?.1)
 }
 
 /// An empty batch is no error.
@@ -220,20 +219,23 @@ pub async fn a_decision_is_written_and_returned(world: &World) -> Checked {
     Ok(())
 }
 
+/// Every state there is, of that time.
+pub(super) fn every_state(at: Timestamp) -> impl Iterator<Item = DeliveryState> {
+    let waits = [WaitReason::Manual, WaitReason::Deferred];
+    let fails = [FailReason::Exhausted, FailReason::Gone, FailReason::Refused, FailReason::Expired];
+    waits
+        .map(DeliveryState::Waiting)
+        .into_iter()
+        .chain(fails.map(move |reason| DeliveryState::Failed { reason, at }))
+        .chain([DeliveryState::Retrying { at }, DeliveryState::Held, DeliveryState::Succeeded { at }])
+        .chain([DeliveryState::Pending, DeliveryState::Cancelled])
+}
+
 /// Every state with all it carries, one after the other on one delivery.
 pub async fn every_state_survives_the_store(world: &World) -> Checked {
     let (_, endpoint) = world.acme().await?;
     let delivery = world.delivery(&endpoint).await?;
-    let at = world.now();
-    let waits = [WaitReason::Manual, WaitReason::Deferred];
-    let fails = [FailReason::Exhausted, FailReason::Gone, FailReason::Refused, FailReason::Expired];
-    let states = waits
-        .map(DeliveryState::Waiting)
-        .into_iter()
-        .chain(fails.map(|reason| DeliveryState::Failed { reason, at }))
-        .chain([DeliveryState::Retrying { at }, DeliveryState::Held, DeliveryState::Succeeded { at }])
-        .chain([DeliveryState::Pending, DeliveryState::Cancelled]);
-    for (state, round) in states.zip(2..) {
+    for (state, round) in every_state(world.now()).zip(2..) {
         let expected = Delivery { state, round, first_attempt: round * 2, attempt: round * 3, ..delivery };
         world.put(expected).await?;
         let stored = world.position(&delivery).await?;

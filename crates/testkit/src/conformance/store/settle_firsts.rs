@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
+use anyhow::ensure;
 use bytes::Bytes;
 use futures::future::try_join_all;
-use whimbrel_core::delivery::{Delivery, DeliveryRow, DeliveryState, FailReason, WaitReason};
+use whimbrel_core::delivery::{Delivery, DeliveryRow, DeliveryState};
 use whimbrel_core::outcome::{Outcome, Reply};
-use whimbrel_core::port::{Decision, DeliveryChange, Facts, Lane, StoreError};
+use whimbrel_core::port::{Decision, DeliveryChange, Facts, Lane};
 
 use super::ledger::BASE;
-use super::settle::settle_and_see;
+use super::settle::{every_state, settle_and_see};
+use super::settle_races::settle;
+use super::world::{insist, tenant_id};
 use super::{Checked, World};
 
 /// Ends what is not at its end, as a tracker does that has heard of nothing but successes.
@@ -29,9 +31,7 @@ fn succeeded(world: &World, outcomes: &[Outcome], facts: &Facts) -> Decision {
 
 /// The delivery as the log shows it, and how many attempts are in it.
 async fn logged(world: &World, delivery: &Delivery) -> anyhow::Result<(DeliveryRow, usize)> {
-    let tenant = super::world::tenant_id("acme");
-    let found = world.store.delivery(&tenant, delivery.id).await?;
-    let (row, attempts) = found.with_context(|| format!("{} is not in the log", delivery.id))?;
+    let (row, attempts) = world.logged(&tenant_id("acme"), delivery).await?;
     Ok((row, attempts.len()))
 }
 
@@ -71,18 +71,7 @@ pub async fn first_successes_end_their_deliveries(world: &World) -> Checked {
 /// Whatever became of a delivery meanwhile is what `decide` sees, and the others of the batch are settled with it.
 pub async fn rule_03_a_first_success_finds_what_became_of_its_delivery(world: &World) -> Checked {
     let (acme, endpoint) = world.acme().await?;
-    let at = world.now();
-    let states = [
-        DeliveryState::Pending,
-        DeliveryState::Retrying { at },
-        DeliveryState::Waiting(WaitReason::Manual),
-        DeliveryState::Waiting(WaitReason::Deferred),
-        DeliveryState::Held,
-        DeliveryState::Succeeded { at },
-        DeliveryState::Failed { reason: FailReason::Gone, at },
-        DeliveryState::Cancelled,
-    ];
-    for state in states {
+    for state in every_state(world.now()) {
         let stored = world.delivery_in(&endpoint, state).await?;
         let other = world.delivery(&endpoint).await?;
         let unknown = world.fanout(world.event(&acme, "order.created"), &[endpoint.id]).deliveries[0];
@@ -105,16 +94,6 @@ pub async fn rule_03_a_first_success_finds_what_became_of_its_delivery(world: &W
     Ok(())
 }
 
-/// Losing a race is no fault.
-async fn insist<T>(call: impl AsyncFn() -> Result<T, StoreError>) -> Result<T, StoreError> {
-    loop {
-        match call().await {
-            Err(StoreError::Away(_)) => tokio::task::yield_now().await,
-            done => return done,
-        }
-    }
-}
-
 /// Two trackers that hear of the same successes at once, in opposite orders: each is recorded and counted once.
 pub async fn rule_02_first_successes_told_twice_count_once(world: &World) -> Checked {
     let (_, endpoint) = world.acme().await?;
@@ -125,10 +104,8 @@ pub async fn rule_02_first_successes_told_twice_count_once(world: &World) -> Che
         }
         let batch: Vec<_> = deliveries.iter().map(|delivery| world.success(delivery, 1)).collect();
         let reversed: Vec<_> = batch.iter().rev().cloned().collect();
-        let settle = async |batch: &[Outcome]| {
-            insist(async || world.store.settle(batch, &|facts: &Facts| succeeded(world, batch, facts)).await).await
-        };
-        try_join_all([settle(&batch), settle(&reversed)]).await?;
+        let settles = [&batch, &reversed].map(|batch| settle(world, batch, |facts| succeeded(world, batch, facts)));
+        try_join_all(settles).await?;
         for delivery in &deliveries {
             let (row, recorded) = logged(world, delivery).await?;
             ensure!(matches!(row.delivery.state, DeliveryState::Succeeded { .. }), "{row:?}");
@@ -148,8 +125,7 @@ pub async fn rule_07_first_successes_and_a_deletion_agree(world: &World) -> Chec
             deliveries.push(world.delivery(&endpoint).await?);
         }
         let batch: Vec<_> = deliveries.iter().map(|delivery| world.success(delivery, 1)).collect();
-        let decide = |facts: &Facts| succeeded(world, &batch, facts);
-        let settling = insist(async || world.store.settle(&batch, &decide).await);
+        let settling = settle(world, &batch, |facts| succeeded(world, &batch, facts));
         let deleting = insist(async || world.store.delete_endpoint(&acme, endpoint.id).await);
         let (_, deleted) = tokio::try_join!(settling, deleting)?;
         ensure!(deleted, "the endpoint was there");

@@ -9,20 +9,16 @@ use whimbrel_core::judge::Seen;
 use whimbrel_core::outcome::Outcome;
 use whimbrel_core::port::{Decision, Facts, StoreError};
 
+use super::world::insist;
 use super::{Checked, World};
 
-/// Settles as often as the store asks for it: losing a race is no fault.
-async fn settle(
+/// Settles as often as the store asks for it.
+pub(super) async fn settle(
     world: &World,
     outcomes: &[Outcome],
     decide: impl Fn(&Facts) -> Decision + Send + Sync,
 ) -> Result<Decision, StoreError> {
-    loop {
-        match world.store.settle(outcomes, &decide).await {
-            Err(StoreError::Away(_)) => tokio::task::yield_now().await,
-            settled => return settled,
-        }
-    }
+    insist(async || world.store.settle(outcomes, &decide).await).await
 }
 
 /// One more failure on the health that was read.

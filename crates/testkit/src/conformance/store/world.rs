@@ -6,12 +6,12 @@ use std::time::Duration;
 use anyhow::{Context as _, bail, ensure};
 use bytes::Bytes;
 use whimbrel_core::contract::ContractName;
-use whimbrel_core::delivery::{Delivery, DeliveryState};
+use whimbrel_core::delivery::{Attempt, Delivery, DeliveryRow, DeliveryState};
 use whimbrel_core::endpoint::Endpoint;
 use whimbrel_core::event::{Event, TraceContext};
 use whimbrel_core::outcome::{Attempted, ErrorKind, Fate, Outcome, Reply};
 use whimbrel_core::port::{
-    Accepted, ApiKey, Clock as _, Decision, DeliveryChange, EndpointChange, Facts, Fanout, Store, Updated,
+    Accepted, ApiKey, Clock as _, Decision, DeliveryChange, EndpointChange, Facts, Fanout, Store, StoreError, Updated,
 };
 use whimbrel_core::secret::{Secret, SecretPair};
 use whimbrel_core::subscription::EventType;
@@ -147,6 +147,16 @@ impl World {
         positions.first().copied().with_context(|| format!("{} is not stored", delivery.id))
     }
 
+    /// A delivery as the log shows it, with its attempts.
+    pub(super) async fn logged(
+        &self,
+        tenant: &TenantId,
+        delivery: &Delivery,
+    ) -> anyhow::Result<(DeliveryRow, Vec<Attempt>)> {
+        let found = self.store.delivery(tenant, delivery.id).await?;
+        found.with_context(|| format!("{} is not in the log", delivery.id))
+    }
+
     /// The stored endpoint.
     pub(super) async fn stored(&self, endpoint: &Endpoint) -> anyhow::Result<Endpoint> {
         let stored = self.store.endpoint(&endpoint.tenant, endpoint.id).await?;
@@ -197,6 +207,16 @@ impl World {
         let execution = ExecutionId::generate(self.now(), self.clock.random10());
         let duration = Duration::from_millis(12);
         of(delivery, attempt, Fate::Attempted(Attempted { execution, started_at: self.now(), duration, reply }))
+    }
+}
+
+/// Calls as often as the store asks for it: losing a race is no fault.
+pub(super) async fn insist<T>(call: impl AsyncFn() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    loop {
+        match call().await {
+            Err(StoreError::Away(_)) => tokio::task::yield_now().await,
+            done => return done,
+        }
     }
 }
 
