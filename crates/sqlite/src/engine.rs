@@ -14,9 +14,9 @@ use crate::connect;
 use crate::error::OpenError;
 use crate::fault::Fault;
 use crate::lock::DataDir;
+use crate::queue::lent::Lent;
 use crate::queue::lot::Bounds;
-use crate::queue::promote::Lent;
-use crate::queue::{Dispatch, SqliteParking, SqliteQueue, table};
+use crate::queue::{Dispatch, Promoter, SqliteParking, SqliteQueue, table};
 use crate::store::SqliteStore;
 use crate::writer::{self, Checkpointer, Start, Tally, Task, Writer};
 
@@ -80,6 +80,16 @@ impl Engine {
         let (writer, inbox) = writer::channel();
         let committed = Arc::new(Notify::new());
         let (stop, tally, dispatch) = (CancellationToken::new(), Arc::new(Tally::default()), Arc::new(dispatch));
+        let (lent, reads) = (Arc::new(Lent::new()), connect::read_pool(&file, options.readers));
+        let promoter = Promoter {
+            reads: reads.clone(),
+            writer: writer.clone(),
+            dispatch: dispatch.clone(),
+            lent: lent.clone(),
+            opened_at: clock.now(),
+            clock: clock.clone(),
+            stop: stop.clone(),
+        };
         let start = Start {
             db,
             reopen: connect::write_options(&file, options.file_bytes_max),
@@ -87,18 +97,17 @@ impl Engine {
             inbox,
             dispatch: dispatch.clone(),
             ids,
-            lent: Lent::new(clock.now()),
-            clock: clock.clone(),
+            lent,
             stop: stop.clone(),
             tally: tally.clone(),
             committed: committed.clone(),
             dir: dir.clone(),
         };
         let tasks = TaskTracker::new();
-        tasks.spawn(Task::new(start).await.map_err(damaged)?.run());
+        tasks.spawn(Task::new(start).run());
+        tasks.spawn(promoter.run());
         tasks.spawn(Checkpointer { db: checkpoints, file: file.clone(), committed, stop: stop.clone(), dir }.run());
         tasks.close();
-        let reads = connect::read_pool(&file, options.readers);
         let (store_closed, stop) = (CancellationToken::new(), stop.drop_guard());
         let parking = tokio::sync::Mutex::default();
         let shared = Shared { writer, reads, dispatch, clock, ring, store_closed, parking, tasks, stop };

@@ -20,8 +20,8 @@ const NOTICES_MAX: usize = 1024;
 #[derive(Debug)]
 pub(crate) struct Dispatch {
     pub(crate) lots: Lots,
-    /// Messages per tier.
-    delayed: Mutex<BTreeMap<String, u64>>,
+    /// Messages per tier. One may be counted out a moment before it is counted in.
+    delayed: Mutex<BTreeMap<String, i64>>,
     /// To whoever listens.
     pub(crate) notices: broadcast::Sender<Arc<Stored>>,
     /// True while commits fail.
@@ -41,7 +41,7 @@ impl Dispatch {
             ids.pass(*index, *to);
             match tier {
                 Some(tier) if *index == DELAYED => {
-                    delayed.insert(tier.clone(), *count);
+                    delayed.insert(tier.clone(), i64::try_from(*count).unwrap_or(i64::MAX));
                 }
                 _ => stretches[*index] = Some(Stretch { from: *from, to: *to, count: *count }),
             }
@@ -70,20 +70,20 @@ impl Dispatch {
     /// Counts a message out of a tier.
     pub(crate) fn undelay(&self, tier: &str) {
         metrics::counter!("whimbrel_tier_left_total", "tier" => tier.to_owned()).increment(1);
-        if let Some(count) = self.delayed().get_mut(tier) {
-            *count = count.saturating_sub(1);
-        }
+        *self.delayed().entry(tier.to_owned()).or_default() -= 1;
     }
 
     /// What waits where.
     pub(crate) fn depths(&self) -> Vec<DepthRow> {
         let lots = self.lots.iter().map(|lot| DepthRow { name: lot.source.to_string(), ready: lot.depth() });
         let delayed = self.delayed();
-        let tiers = delayed.iter().map(|(tier, count)| DepthRow { name: format!("delay.{tier}"), ready: *count });
+        let tiers = delayed
+            .iter()
+            .map(|(tier, count)| DepthRow { name: format!("delay.{tier}"), ready: u64::try_from(*count).unwrap_or(0) });
         lots.chain(tiers).collect()
     }
 
-    fn delayed(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, u64>> {
+    fn delayed(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, i64>> {
         self.delayed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -86,7 +86,7 @@ impl Lot {
         self.changed.notify_waiters();
     }
 
-    /// Takes messages that lie on disk outside the stretch, which [`Self::is_open`] has allowed.
+    /// Takes messages that lie on disk outside the stretch. There should be room: see [`Self::is_open`].
     pub(crate) fn add_lent(&self, messages: Vec<Stored>) {
         let mut state = self.state();
         for message in messages {
@@ -96,7 +96,7 @@ impl Lot {
         self.changed.notify_waiters();
     }
 
-    /// Whether what is committed next goes to memory. Only adding changes a yes to a no.
+    /// Whether there is room in memory, and nothing on disk that comes before.
     pub(crate) fn is_open(&self) -> bool {
         let state = self.state();
         state.consumers > 0 && state.disk.is_none() && self.has_room(&state)

@@ -10,18 +10,21 @@ use crate::fault::Fault;
 
 mod acker;
 mod consumer;
+pub(crate) mod delayed;
 mod dispatch;
+pub(crate) mod lent;
 mod listener;
 pub(crate) mod lot;
 mod parking;
 pub(crate) mod place;
-pub(crate) mod promote;
+mod promoter;
 mod publisher;
 pub(crate) mod stored;
 pub(crate) mod table;
 
 pub(crate) use dispatch::Dispatch;
 pub(crate) use parking::SqliteParking;
+pub(crate) use promoter::Promoter;
 
 /// The queue's side of an engine.
 pub(crate) struct SqliteQueue(pub(crate) Arc<Shared>);

@@ -9,16 +9,28 @@ use super::stored::{Outgoing, Stored};
 use crate::batch::{Batch, ROWS_MAX};
 use crate::fault::Fault;
 
-/// Begins a transaction, and deletes in it what was acked. In one go: the connection's statements run on a thread of its
-/// own, and to be asked and to answer costs more than a short one does.
-pub(crate) async fn begin(tx: &mut SqliteConnection, acked: &[i64]) -> Result<(), Fault> {
-    static BEGIN_DELETE: Batch = Batch::new("BEGIN IMMEDIATE; DELETE FROM messages WHERE id IN (", "?", ")");
-    static DELETE: Batch = Batch::new("DELETE FROM messages WHERE id IN (", "?", ")");
+/// Begins a transaction, deletes in it what was acked, and for calls sets the savepoint `call`. In one go: the connection's
+/// statements run on a thread of its own, and to be asked and to answer costs more than a short one does.
+pub(crate) async fn begin(tx: &mut SqliteConnection, acked: &[i64], for_calls: bool) -> Result<(), Fault> {
+    const ROW: &str = "?";
+    static DELETE: [[Batch; 2]; 2] = [
+        [
+            Batch::new("DELETE FROM messages WHERE id IN (", ROW, ")"),
+            Batch::new("DELETE FROM messages WHERE id IN (", ROW, "); SAVEPOINT call"),
+        ],
+        [
+            Batch::new("BEGIN IMMEDIATE; DELETE FROM messages WHERE id IN (", ROW, ")"),
+            Batch::new("BEGIN IMMEDIATE; DELETE FROM messages WHERE id IN (", ROW, "); SAVEPOINT call"),
+        ],
+    ];
     if acked.is_empty() {
-        sqlx::query("BEGIN IMMEDIATE").execute(&mut *tx).await?;
+        let begin = if for_calls { "BEGIN IMMEDIATE; SAVEPOINT call" } else { "BEGIN IMMEDIATE" };
+        sqlx::query(begin).execute(&mut *tx).await?;
     }
-    for (number, chunk) in acked.chunks(ROWS_MAX).enumerate() {
-        let statement = if number == 0 { &BEGIN_DELETE } else { &DELETE };
+    let chunks = acked.chunks(ROWS_MAX);
+    let last = chunks.len();
+    for (number, chunk) in (1..).zip(chunks) {
+        let statement = &DELETE[usize::from(number == 1)][usize::from(number == last && for_calls)];
         let mut query = sqlx::query(statement.sql(chunk.len()));
         for id in chunk {
             query = query.bind(id);

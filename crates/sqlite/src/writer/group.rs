@@ -1,17 +1,15 @@
 //! What shares one commit.
 
 use sqlx::SqliteConnection;
-use whimbrel_core::Timestamp;
 use whimbrel_core::port::StoreError;
 
 use super::call::Work;
 use super::handed::{Giving, Handed, is_brief};
-use super::{Done, Inbox, Job, Publish, Spent, Start};
+use super::{Done, Inbox, Job, Publish, Relocation, Spent, Start};
 use crate::fault::Fault;
 use crate::queue::place::{self, KEPT, Place};
-use crate::queue::promote::{Promoted, Promotion};
 use crate::queue::stored::{Outgoing, Stored};
-use crate::queue::{Dispatch, table};
+use crate::queue::{Dispatch, delayed, table};
 
 /// Bounds of one group, so that its first caller is not kept waiting by its last.
 const JOBS_MAX: usize = 256;
@@ -21,6 +19,7 @@ const BYTES_MAX: usize = 8 * 1024 * 1024;
 #[derive(Default)]
 pub(super) struct Group {
     calls: Vec<(Box<dyn Work>, Result<(), StoreError>)>,
+    relocations: Vec<Relocation>,
     /// As they came.
     publishes: Vec<Publish>,
     /// What consumers get once it is committed.
@@ -35,13 +34,13 @@ pub(super) struct Group {
 /// What a group's commit made ready or late.
 #[derive(Default)]
 pub(super) struct Outcome {
-    promotion: Promotion,
+    relocated: Vec<Stored>,
     written: Vec<Outgoing>,
 }
 
 impl Group {
     pub(super) fn len(&self) -> usize {
-        self.calls.len() + self.publishes.len() + self.published.len()
+        self.calls.len() + self.relocations.len() + self.publishes.len() + self.published.len()
     }
 
     pub(super) fn push(&mut self, job: Job) {
@@ -52,6 +51,7 @@ impl Group {
                 self.bytes += publish.messages.iter().map(|outgoing| outgoing.message.bytes()).sum::<usize>();
                 self.publishes.push(publish);
             }
+            Job::Relocate(relocation) => self.relocations.push(relocation),
         }
     }
 
@@ -94,19 +94,14 @@ impl Group {
     }
 
     /// Runs everything in one transaction. After an error it may be open still.
-    pub(super) async fn run(
-        &mut self,
-        start: &mut Start,
-        spent: &mut Spent,
-        promote_at: Option<Timestamp>,
-    ) -> Result<Outcome, Fault> {
-        let Start { db: tx, ids, lent, dispatch, .. } = start;
-        table::begin(tx, &spent.acked).await?;
+    pub(super) async fn run(&mut self, start: &mut Start, spent: &mut Spent) -> Result<Outcome, Fault> {
+        let Start { db: tx, ids, lent, .. } = start;
+        table::begin(tx, &spent.acked, !self.calls.is_empty()).await?;
         self.run_calls(tx).await?;
-        let promotion = match promote_at {
-            Some(now) => lent.promote(tx, now, &dispatch.lots, ids).await?,
-            None => Promotion::default(),
-        };
+        let mut relocated = Vec::new();
+        for Relocation { due, .. } in &self.relocations {
+            relocated.extend(delayed::relocate(tx, due, ids).await?);
+        }
         for outgoing in spent.parked.iter_mut().chain(&mut self.messages) {
             outgoing.message.id = ids.next(outgoing.place.index());
         }
@@ -115,15 +110,17 @@ impl Group {
         let written: Vec<_> =
             std::mem::take(&mut spent.parked).into_iter().chain(std::mem::take(&mut self.messages)).collect();
         lent.forget(&std::mem::take(&mut spent.acked));
-        lent.keep(&promotion);
         lent.note(&written);
-        Ok(Outcome { promotion, written })
+        Ok(Outcome { relocated, written })
     }
 
-    /// A call that fails by itself is undone by itself. Savepoints need no release: the commit takes them all.
+    /// A call that fails by itself is undone by itself, back to its savepoint; the first has one already. They need no
+    /// release: the commit takes them all.
     async fn run_calls(&mut self, tx: &mut SqliteConnection) -> Result<(), Fault> {
-        for (call, ended) in &mut self.calls {
-            sqlx::query("SAVEPOINT call").execute(&mut *tx).await?;
+        for (number, (call, ended)) in self.calls.iter_mut().enumerate() {
+            if number > 0 {
+                sqlx::query("SAVEPOINT call").execute(&mut *tx).await?;
+            }
             match call.run(tx).await {
                 Ok(()) => {}
                 Err(fault) if fault.is_of_the_engine() => return Err(fault),
@@ -141,7 +138,8 @@ impl Group {
         for (call, by_itself) in self.calls {
             call.answer(ended.map_err(Fault::to_store).and(by_itself));
         }
-        for done in self.published {
+        let relocated = self.relocations.into_iter().map(|relocation| relocation.done);
+        for done in self.published.into_iter().chain(relocated) {
             // Whoever does not wait any more does not need the answer.
             let _ = done.send(ended.map_err(Fault::to_queue));
         }
@@ -149,28 +147,12 @@ impl Group {
 }
 
 impl Outcome {
-    /// The earliest time at which one of its new messages is due.
-    pub(super) fn first_due(&self) -> Option<Timestamp> {
-        let due = |outgoing: &Outgoing| match outgoing.place {
-            Place::Delayed { due_at, .. } => Some(due_at),
-            Place::Ready(_) => None,
-        };
-        self.written.iter().filter_map(due).min()
-    }
-
-    /// How many messages left their tier.
-    pub(super) fn promoted(&self) -> usize {
-        self.promotion.promoted.len()
-    }
-
-    /// Hands what is ready to the consumers, in the order of their turns.
+    /// Hands what is ready to the consumers, in the order of their ids.
     pub(super) fn dispatch(self, dispatch: &Dispatch) {
-        let mut lent: [Vec<Stored>; KEPT.len()] = Default::default();
         let mut ready: [Vec<Stored>; KEPT.len()] = Default::default();
-        for Promoted { tier, index, message } in self.promotion.promoted {
-            dispatch.undelay(&tier);
-            let is_lent = place::index_of_id(message.id) == Some(place::DELAYED);
-            if is_lent { &mut lent[index] } else { &mut ready[index] }.push(message);
+        for message in self.relocated {
+            let index = place::index_of_id(message.id).expect("it has an id in a lane's stretch");
+            ready[index].push(message);
         }
         for Outgoing { place, message } in self.written {
             match place {
@@ -178,10 +160,7 @@ impl Outcome {
                 Place::Ready(index) => ready[index].push(message),
             }
         }
-        for ((lot, lent), ready) in dispatch.lots.iter().zip(lent).zip(ready) {
-            if !lent.is_empty() {
-                lot.add_lent(lent);
-            }
+        for (lot, ready) in dispatch.lots.iter().zip(ready) {
             if !ready.is_empty() {
                 lot.add(ready);
             }

@@ -9,6 +9,7 @@ use sqlx::SqliteConnection;
 use tokio::sync::{mpsc, oneshot};
 use whimbrel_core::port::{QueueError, StoreError};
 
+use crate::queue::delayed::Due;
 use crate::queue::stored::Outgoing;
 
 mod call;
@@ -32,11 +33,19 @@ enum Job {
     Call(Box<dyn Work>),
     /// Without messages the answer only says that all before it is committed.
     Publish(Publish),
+    /// Delayed messages whose time has come and that find no room in memory.
+    Relocate(Relocation),
 }
 
 /// Messages, and who is told when they are durable.
 struct Publish {
     messages: Vec<Outgoing>,
+    done: Done,
+}
+
+/// Messages to move to the ends of their lanes' stretches, and who is told when they are there.
+struct Relocation {
+    due: Vec<Due>,
     done: Done,
 }
 
@@ -91,6 +100,13 @@ impl Writer {
     pub(crate) async fn publish(&self, messages: Vec<Outgoing>) -> Result<(), QueueError> {
         let (done, answer) = oneshot::channel();
         self.jobs.send(Job::Publish(Publish { messages, done })).await.map_err(|_| QueueError::Closed)?;
+        answer.await.unwrap_or(Err(QueueError::Closed))
+    }
+
+    /// Moves delayed messages to the ends of their lanes' stretches; returns when they are there.
+    pub(crate) async fn relocate(&self, due: Vec<Due>) -> Result<(), QueueError> {
+        let (done, answer) = oneshot::channel();
+        self.jobs.send(Job::Relocate(Relocation { due, done })).await.map_err(|_| QueueError::Closed)?;
         answer.await.unwrap_or(Err(QueueError::Closed))
     }
 

@@ -10,20 +10,15 @@ use sqlx::{Connection as _, SqliteConnection};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use whimbrel_core::Timestamp;
-use whimbrel_core::port::Clock;
 
 use super::group::{Group, Outcome};
 use super::handed::Handed;
 use super::{Inbox, Spent};
 use crate::fault::Fault;
 use crate::lock::DataDir;
+use crate::queue::lent::Lent;
 use crate::queue::place::Ids;
-use crate::queue::promote::{Lent, PROMOTED_MAX};
 use crate::queue::{Dispatch, table};
-
-/// The longest sleep towards a due time, so that a step of the wall clock is noticed.
-const SLEEP_MAX: Duration = Duration::from_secs(1);
 
 /// How often a file that refuses commits is tried, if nobody else does.
 const PROBE_EVERY: Duration = Duration::from_millis(500);
@@ -58,8 +53,7 @@ pub(crate) struct Start {
     pub(crate) inbox: Inbox,
     pub(crate) dispatch: Arc<Dispatch>,
     pub(crate) ids: Ids,
-    pub(crate) lent: Lent,
-    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) lent: Arc<Lent>,
     pub(crate) stop: CancellationToken,
     pub(crate) tally: Arc<Tally>,
     /// Told of every commit.
@@ -77,16 +71,13 @@ pub(crate) struct Task {
     spent_until: Option<Instant>,
     /// With consumers, and not written.
     handed: Handed,
-    next_due: Option<Timestamp>,
     failing: bool,
 }
 
 impl Task {
     /// Ready to run.
-    pub(crate) async fn new(mut start: Start) -> Result<Self, Fault> {
-        let next_due = start.lent.next_due(&mut start.db).await?;
-        let (spent, handed) = (Spent::default(), Handed::default());
-        Ok(Self { start, spent, spent_until: None, handed, next_due, failing: false })
+    pub(crate) fn new(start: Start) -> Self {
+        Self { start, spent: Spent::default(), spent_until: None, handed: Handed::default(), failing: false }
     }
 
     /// Commits group after group until the engine is closed or dropped, and then what is left.
@@ -100,7 +91,7 @@ impl Task {
             group.fill(&mut self.start.inbox);
             self.gather_spent(&mut group);
             group.hand_over(&mut self.handed, &mut self.start, !stopped && !self.failing);
-            let is_wanted = group.len() > 0 || self.is_due() || self.is_spent_long(stopped);
+            let is_wanted = group.len() > 0 || self.is_spent_long(stopped);
             if is_wanted || self.failing {
                 self.commit(group).await;
                 self.spent_until = None;
@@ -143,16 +134,11 @@ impl Task {
 
     /// How long there is nothing to do by itself; `None` for ever.
     fn until_next(&self) -> Option<Duration> {
-        let due = self.next_due.map(|due| due.since(self.start.clock.now()).min(SLEEP_MAX));
         if self.failing {
-            return Some(due.map_or(PROBE_EVERY, |due| due.max(PROBE_EVERY)));
+            return Some(PROBE_EVERY);
         }
         let spent = self.spent_until.map(|until| until.saturating_duration_since(Instant::now()));
-        due.into_iter().chain(self.handed.until_next()).chain(spent).min()
-    }
-
-    fn is_due(&self) -> bool {
-        self.next_due.is_some_and(|due| due <= self.start.clock.now())
+        self.handed.until_next().into_iter().chain(spent).min()
     }
 
     /// Takes the acks that there are. Those of messages that were not written are all that their publishers wait for, if
@@ -179,38 +165,22 @@ impl Task {
             group.answer(Err(&fault));
             return;
         }
-        let promote_at = self.is_due().then(|| self.start.clock.now());
-        match group.run(&mut self.start, &mut self.spent, promote_at).await {
-            Ok(outcome) => self.succeed(group, outcome, promote_at).await,
+        match group.run(&mut self.start, &mut self.spent).await {
+            Ok(outcome) => self.succeed(group, outcome),
             Err(fault) => self.fail(group, &fault).await,
         }
     }
 
-    async fn succeed(&mut self, group: Group, outcome: Outcome, promote_at: Option<Timestamp>) {
+    fn succeed(&mut self, group: Group, outcome: Outcome) {
         let jobs = group.len();
         self.start.committed.notify_one();
         self.start.tally.commits.fetch_add(1, Ordering::Relaxed);
         self.start.tally.jobs.fetch_add(jobs as u64, Ordering::Relaxed);
         metrics::counter!("whimbrel_sqlite_commits_total").increment(1);
         metrics::counter!("whimbrel_sqlite_jobs_total").increment(jobs as u64);
-        let (due, promoted) = (outcome.first_due(), outcome.promoted());
         outcome.dispatch(&self.start.dispatch);
         group.answer(Ok(()));
         self.set_failing(false);
-        match promote_at {
-            // As many as one group takes: there may be more.
-            Some(_) if promoted == PROMOTED_MAX => {}
-            Some(_) => self.next_due = self.read_next_due().await,
-            None => self.next_due = self.next_due.into_iter().chain(due).min(),
-        }
-    }
-
-    /// On an error: look again soon.
-    async fn read_next_due(&mut self) -> Option<Timestamp> {
-        self.start.lent.next_due(&mut self.start.db).await.unwrap_or_else(|fault| {
-            tracing::error!(error = %fault, "cannot read when the next delayed message is due");
-            Some(self.start.clock.now() + SLEEP_MAX)
-        })
     }
 
     async fn fail(&mut self, group: Group, fault: &Fault) {
@@ -245,10 +215,10 @@ impl Task {
 
     async fn try_room(&mut self) -> Result<(), Fault> {
         let Start { db, lent, .. } = &mut self.start;
-        table::begin(db, &self.spent.acked).await?;
+        table::begin(db, &self.spent.acked, false).await?;
         table::commit(db, &[]).await?;
         lent.forget(&std::mem::take(&mut self.spent.acked));
-        table::begin(db, &[]).await?;
+        table::begin(db, &[], false).await?;
         table::take_room(db).await?;
         table::commit(db, &[]).await?;
         Ok(())

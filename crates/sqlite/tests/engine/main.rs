@@ -1,6 +1,7 @@
 //! The embedded engine: both conformance suites, and what is its own.
 
 mod common;
+mod delays;
 mod dispatch;
 mod durability;
 mod group_commit;
