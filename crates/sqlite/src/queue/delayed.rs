@@ -5,7 +5,7 @@ use whimbrel_core::Timestamp;
 use whimbrel_core::port::Source;
 
 use super::lent::Mark;
-use super::place::{self, Ids};
+use super::place;
 use super::stored::Stored;
 use super::table::stored;
 use crate::batch::Batch;
@@ -18,6 +18,8 @@ pub(crate) struct Due {
     pub(crate) tier: String,
     /// The lane's index.
     pub(crate) index: usize,
+    /// Where it goes if it is moved; 0 until the writer says so.
+    pub(crate) new_id: i64,
 }
 
 /// When the first one behind `passed` is due.
@@ -49,7 +51,7 @@ pub(super) async fn due(pool: &SqlitePool, passed: Mark, now: Timestamp, max: us
         let lane =
             place::lane(word).ok_or_else(|| Fault::Row(format!("message {id} waits for an unknown lane `{word}`")))?;
         let index = place::index(Source::Jobs(lane)).expect("jobs are kept");
-        Ok(Due { mark: Mark { due_at: row.try_get(0)?, id }, tier: row.try_get(2)?, index })
+        Ok(Due { mark: Mark { due_at: row.try_get(0)?, id }, tier: row.try_get(2)?, index, new_id: 0 })
     };
     rows.iter().map(read).collect()
 }
@@ -71,8 +73,8 @@ pub(super) async fn read(pool: &SqlitePool, due: &[Due]) -> Result<Vec<Stored>, 
     query.fetch_all(pool).await?.iter().map(stored).collect()
 }
 
-/// Writes messages anew at the end of their lanes' stretches; gives them in the order of `due`.
-pub(crate) async fn relocate(tx: &mut SqliteConnection, due: &[Due], ids: &mut Ids) -> Result<Vec<Stored>, Fault> {
+/// Writes messages anew at the ends of their lanes' stretches; gives them in the order of their new ids.
+pub(crate) async fn relocate(tx: &mut SqliteConnection, due: &[Due]) -> Result<Vec<Stored>, Fault> {
     static MOVE: Batch = Batch::new(
         "UPDATE messages SET id = v.column2, due_at = NULL, tier = NULL, lane = NULL FROM (VALUES ",
         "(?,?)",
@@ -80,14 +82,11 @@ pub(crate) async fn relocate(tx: &mut SqliteConnection, due: &[Due], ids: &mut I
          RETURNING id, redeliveries, message_id, content_type, kind, headers, payload",
     );
     let mut query = sqlx::query(MOVE.sql(due.len()));
-    let mut new = Vec::with_capacity(due.len());
-    for Due { mark, index, .. } in due {
-        let id = ids.next(*index);
-        query = query.bind(mark.id).bind(id);
-        new.push(id);
+    for Due { mark, new_id, .. } in due {
+        query = query.bind(mark.id).bind(new_id);
     }
     let rows = query.fetch_all(tx).await?;
     let mut messages = rows.iter().map(stored).collect::<Result<Vec<_>, Fault>>()?;
-    messages.sort_unstable_by_key(|message| new.iter().position(|id| *id == message.id));
+    messages.sort_unstable_by_key(|message| message.id);
     Ok(messages)
 }

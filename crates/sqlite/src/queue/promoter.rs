@@ -121,7 +121,7 @@ impl Promoter {
     /// Hands them to their lanes, in the order of their due times.
     fn lend(&self, lent: Vec<(Due, Stored)>) {
         let mut by_lot: [Vec<Stored>; KEPT.len()] = Default::default();
-        for (Due { mark, tier, index }, mut message) in lent {
+        for (Due { mark, tier, index, .. }, mut message) in lent {
             self.dispatch.undelay(&tier);
             message.redeliveries += u32::from(mark.due_at <= self.opened_at.as_micros());
             by_lot[index].push(message);

@@ -4,10 +4,12 @@ use sqlx::SqliteConnection;
 use whimbrel_core::port::StoreError;
 
 use super::call::Work;
-use super::handed::{Giving, Handed, is_brief};
-use super::{Done, Inbox, Job, Publish, Relocation, Spent, Start};
+use super::handed::{Handed, Held, is_brief};
+use super::{Done, Inbox, Job, Publish, Relocation, Spent};
 use crate::fault::Fault;
-use crate::queue::place::{self, KEPT, Place};
+use crate::queue::lent::Lent;
+use crate::queue::lot::Lots;
+use crate::queue::place::{self, Ids, KEPT, Place};
 use crate::queue::stored::{Outgoing, Stored};
 use crate::queue::{Dispatch, delayed, table};
 
@@ -16,7 +18,6 @@ const JOBS_MAX: usize = 256;
 const BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// Jobs that were ready at the same time.
-#[derive(Default)]
 pub(super) struct Group {
     calls: Vec<(Box<dyn Work>, Result<(), StoreError>)>,
     relocations: Vec<Relocation>,
@@ -29,6 +30,7 @@ pub(super) struct Group {
     /// Who is told of both.
     published: Vec<Done>,
     bytes: usize,
+    held: Held,
 }
 
 /// What a group's commit made ready or late.
@@ -39,8 +41,25 @@ pub(super) struct Outcome {
 }
 
 impl Group {
+    /// Empty; nothing is to be given of what these sources keep.
+    pub(super) fn new(held: Held) -> Self {
+        let (calls, relocations, publishes) = (Vec::new(), Vec::new(), Vec::new());
+        let (messages, given, published) = (Vec::new(), Vec::new(), Vec::new());
+        Self { calls, relocations, publishes, messages, given, published, bytes: 0, held }
+    }
+
     pub(super) fn len(&self) -> usize {
         self.calls.len() + self.relocations.len() + self.publishes.len() + self.published.len()
+    }
+
+    /// Whether more may share its commit.
+    pub(super) fn has_room(&self) -> bool {
+        self.len() < JOBS_MAX && self.bytes < BYTES_MAX
+    }
+
+    /// Whether a consumer has this message, which is only written now.
+    pub(super) fn has_given(&self, id: i64) -> bool {
+        self.given.iter().any(|outgoing| outgoing.message.id == id)
     }
 
     pub(super) fn push(&mut self, job: Job) {
@@ -60,19 +79,33 @@ impl Group {
         self.published.extend(done);
     }
 
-    /// Gives consumers that have nothing to do what they can have before it is written, and takes in what they have had
-    /// for too long. After this no ack may be taken until the group has ended: it could be that of a message which is only
-    /// written now.
-    pub(super) fn hand_over(&mut self, handed: &mut Handed, start: &mut Start, may_give: bool) {
-        let is_flush = self.publishes.iter().any(|publish| publish.messages.is_empty());
-        let may_give = may_give && !is_flush;
+    /// Takes in what consumers have had for too long, and all that they have if somebody wants everything written; then
+    /// gives them what they can have before it is written, if it may.
+    pub(super) fn hand_over(&mut self, handed: &mut Handed, lots: &Lots, ids: &mut Ids, may_give: bool) {
+        let may_give = may_give && !self.is_flush();
         for Publish { messages, done } in handed.overdue(!may_give) {
             self.given.extend(messages);
             self.published.push(done);
         }
-        let mut giving = Giving::new(may_give, &start.dispatch.lots, &mut start.ids);
+        // The group before this one has ended.
+        self.held = Held::by(&self.messages);
+        if may_give {
+            return self.give(handed, lots, ids);
+        }
         for Publish { messages, done } in std::mem::take(&mut self.publishes) {
-            let (given, others) = giving.give(messages);
+            self.messages.extend(messages);
+            self.published.push(done);
+        }
+    }
+
+    /// Gives consumers that have nothing to do what they can have before it is written. Until the group has ended an ack
+    /// could be that of a message which is only written then.
+    pub(super) fn give(&mut self, handed: &mut Handed, lots: &Lots, ids: &mut Ids) {
+        if self.is_flush() {
+            return;
+        }
+        for Publish { messages, done } in std::mem::take(&mut self.publishes) {
+            let (given, others) = self.held.give(messages, lots, ids);
             if others.is_empty() && !given.is_empty() && given.iter().all(is_brief) {
                 handed.keep(Publish { messages: given, done });
             } else {
@@ -83,27 +116,48 @@ impl Group {
         }
     }
 
+    fn is_flush(&self) -> bool {
+        self.publishes.iter().any(|publish| publish.messages.is_empty())
+    }
+
     /// Takes what else is ready.
     pub(super) fn fill(&mut self, inbox: &mut Inbox) {
-        while self.len() < JOBS_MAX
-            && self.bytes < BYTES_MAX
+        while self.has_room()
             && let Ok(job) = inbox.jobs.try_recv()
         {
             self.push(job);
         }
     }
 
+    /// Gives the messages that are written their ids, and says which sources wait for them.
+    pub(super) fn number(&mut self, ids: &mut Ids, spent: &mut Spent) -> Held {
+        for Relocation { due, .. } in &mut self.relocations {
+            for due in due {
+                due.new_id = ids.next(due.index);
+            }
+        }
+        for outgoing in spent.parked.iter_mut().chain(&mut self.messages) {
+            outgoing.message.id = ids.next(outgoing.place.index());
+        }
+        let mut held = Held::by(spent.parked.iter().chain(&self.messages));
+        for due in self.relocations.iter().flat_map(|relocation| &relocation.due) {
+            held.hold(Place::Ready(due.index));
+        }
+        held
+    }
+
     /// Runs everything in one transaction. After an error it may be open still.
-    pub(super) async fn run(&mut self, start: &mut Start, spent: &mut Spent) -> Result<Outcome, Fault> {
-        let Start { db: tx, ids, lent, .. } = start;
+    pub(super) async fn run(
+        &mut self,
+        tx: &mut SqliteConnection,
+        lent: &Lent,
+        spent: &mut Spent,
+    ) -> Result<Outcome, Fault> {
         table::begin(tx, &spent.acked, !self.calls.is_empty()).await?;
         self.run_calls(tx).await?;
         let mut relocated = Vec::new();
         for Relocation { due, .. } in &self.relocations {
-            relocated.extend(delayed::relocate(tx, due, ids).await?);
-        }
-        for outgoing in spent.parked.iter_mut().chain(&mut self.messages) {
-            outgoing.message.id = ids.next(outgoing.place.index());
+            relocated.extend(delayed::relocate(tx, due).await?);
         }
         let messages: Vec<&Outgoing> = self.given.iter().chain(&spent.parked).chain(&self.messages).collect();
         table::commit(tx, &messages).await?;

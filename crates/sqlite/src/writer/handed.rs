@@ -63,35 +63,48 @@ impl Handed {
     }
 }
 
-/// What a group may hand over.
-pub(super) struct Giving<'a> {
-    lots: &'a Lots,
-    ids: &'a mut Ids,
-    /// By source. What follows one that has to wait waits, too: messages stay in order.
-    may: [bool; KEPT.len()],
-}
+/// Sources of which something waits to be written before anyone gets it: what comes behind it waits, too, so that
+/// messages stay in order. And what is parked has to stay.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Held([bool; KEPT.len()]);
 
-impl<'a> Giving<'a> {
-    /// Nothing, unless `may`; and never what is parked, which has to stay.
-    pub(super) fn new(may: bool, lots: &'a Lots, ids: &'a mut Ids) -> Self {
-        Self { lots, ids, may: KEPT.map(|source| may && source != Source::Parking) }
+impl Held {
+    /// While these wait.
+    pub(super) fn by<'a>(waiting: impl IntoIterator<Item = &'a Outgoing>) -> Self {
+        let mut held = Self(KEPT.map(|source| source == Source::Parking));
+        for outgoing in waiting {
+            held.hold(outgoing.place);
+        }
+        held
+    }
+
+    /// What goes into a tier waits for its time, not for others.
+    pub(super) fn hold(&mut self, place: Place) {
+        if let Place::Ready(index) = place {
+            self.0[index] = true;
+        }
     }
 
     /// What consumers have now, and what they get once it is committed.
-    pub(super) fn give(&mut self, messages: Vec<Outgoing>) -> (Vec<Outgoing>, Vec<Outgoing>) {
+    pub(super) fn give(
+        &mut self,
+        messages: Vec<Outgoing>,
+        lots: &Lots,
+        ids: &mut Ids,
+    ) -> (Vec<Outgoing>, Vec<Outgoing>) {
         let (mut given, mut others) = (Vec::new(), Vec::new());
         for mut outgoing in messages {
-            let is_given = self.give_one(&mut outgoing);
+            let is_given = self.give_one(&mut outgoing, lots, ids);
             if is_given { &mut given } else { &mut others }.push(outgoing);
         }
         (given, others)
     }
 
-    fn give_one(&mut self, outgoing: &mut Outgoing) -> bool {
+    fn give_one(&mut self, outgoing: &mut Outgoing, lots: &Lots, ids: &mut Ids) -> bool {
         let Place::Ready(index) = outgoing.place else { return false };
-        let Self { lots, ids, may } = self;
-        may[index] = may[index] && lots[index].give(&mut outgoing.message, || ids.next(index));
-        may[index]
+        let is_given = !self.0[index] && lots[index].give(&mut outgoing.message, || ids.next(index));
+        self.0[index] |= !is_given;
+        is_given
     }
 }
 

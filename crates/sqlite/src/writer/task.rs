@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::group::{Group, Outcome};
-use super::handed::Handed;
+use super::handed::{Handed, Held};
 use super::{Inbox, Spent};
 use crate::fault::Fault;
 use crate::lock::DataDir;
@@ -42,6 +42,9 @@ impl Tally {
     }
 }
 
+/// Where more share a commit there is much to do: to be woken for each job that comes meanwhile costs more than it gives.
+const FEW: usize = 8;
+
 /// How long what was dealt with waits for a commit that somebody needs: nobody waits for it.
 const SPENT_MAX: Duration = Duration::from_millis(20);
 
@@ -69,6 +72,8 @@ pub(crate) struct Task {
     spent: Spent,
     /// Until when it may stay so.
     spent_until: Option<Instant>,
+    /// Acks of messages that the group at hand is to write.
+    early: Vec<i64>,
     /// With consumers, and not written.
     handed: Handed,
     failing: bool,
@@ -77,23 +82,26 @@ pub(crate) struct Task {
 impl Task {
     /// Ready to run.
     pub(crate) fn new(start: Start) -> Self {
-        Self { start, spent: Spent::default(), spent_until: None, handed: Handed::default(), failing: false }
+        let (spent, handed) = (Spent::default(), Handed::default());
+        Self { start, spent, spent_until: None, early: Vec::new(), handed, failing: false }
     }
 
     /// Commits group after group until the engine is closed or dropped, and then what is left.
     pub(crate) async fn run(mut self) {
+        let mut group = Group::new(Held::by([]));
         loop {
-            let mut group = Group::default();
-            let stopped = self.wait(&mut group).await;
+            let stopped = group.len() == 0 && self.wait(&mut group).await;
             if stopped {
                 self.start.inbox.jobs.close();
             }
             group.fill(&mut self.start.inbox);
             self.gather_spent(&mut group);
-            group.hand_over(&mut self.handed, &mut self.start, !stopped && !self.failing);
+            let may_give = !stopped && !self.failing;
+            let Start { dispatch, ids, .. } = &mut self.start;
+            group.hand_over(&mut self.handed, &dispatch.lots, ids, may_give);
             let is_wanted = group.len() > 0 || self.is_spent_long(stopped);
             if is_wanted || self.failing {
-                self.commit(group).await;
+                group = self.commit(group, may_give).await;
                 self.spent_until = None;
             } else if stopped {
                 break;
@@ -147,6 +155,7 @@ impl Task {
         while let Ok(more) = self.start.inbox.spent.try_recv() {
             self.spent.extend(more);
         }
+        self.early.extend(self.spent.acked.extract_if(.., |id| group.has_given(*id)));
         let done = self.handed.settle(&mut self.spent.acked);
         if !self.spent.parked.is_empty() {
             return group.tell(done);
@@ -157,17 +166,40 @@ impl Task {
         }
     }
 
-    /// One transaction, or two after a failure: room is made by what was acked, so that goes first.
-    async fn commit(&mut self, mut group: Group) {
+    /// One transaction, or two after a failure: room is made by what was acked, so that goes first. Gives the group that
+    /// has begun meanwhile.
+    async fn commit(&mut self, mut group: Group, may_give: bool) -> Group {
         if self.failing
             && let Err(fault) = self.probe().await
         {
             group.answer(Err(&fault));
-            return;
+            self.spent.acked.append(&mut self.early);
+            return Group::new(Held::by([]));
         }
-        match group.run(&mut self.start, &mut self.spent).await {
+        let (ended, next) = self.run_group(&mut group, may_give).await;
+        match ended {
             Ok(outcome) => self.succeed(group, outcome),
             Err(fault) => self.fail(group, &fault).await,
+        }
+        self.spent.acked.append(&mut self.early);
+        next
+    }
+
+    /// While the disk works, consumers that have nothing to do get what comes.
+    async fn run_group(&mut self, group: &mut Group, may_give: bool) -> (Result<Outcome, Fault>, Group) {
+        let Start { db, inbox: Inbox { jobs, .. }, dispatch, ids, lent, .. } = &mut self.start;
+        let mut next = Group::new(group.number(ids, &mut self.spent));
+        let may_give = may_give && group.len() <= FEW;
+        let mut running = std::pin::pin!(group.run(db, lent, &mut self.spent));
+        loop {
+            tokio::select! {
+                biased;
+                ended = &mut running => return (ended, next),
+                Some(job) = jobs.recv(), if may_give && next.has_room() => {
+                    next.push(job);
+                    next.give(&mut self.handed, &dispatch.lots, ids);
+                }
+            }
         }
     }
 

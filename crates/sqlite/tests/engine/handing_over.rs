@@ -1,10 +1,13 @@
 //! What a consumer that has nothing to do gets before it is written.
 
+use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 use anyhow::ensure;
 use tempfile::TempDir;
-use whimbrel_core::port::{Consumer, Lane, Message, Publisher, Received, Route, Source};
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
+use whimbrel_core::port::{Consumer, Decision, Facts, Lane, Message, Publisher, Received, Route, Source};
 use whimbrel_sqlite::{Engine, Options};
 
 use crate::common::{close, ensure_empty, message, numbered, numbers, open, open_at, take, texts};
@@ -113,7 +116,7 @@ async fn a_late_ack_takes_back_what_was_written() -> anyhow::Result<()> {
             let queue = engine.queue();
             let (mut consumer, publisher) = (queue.consume(source, 10).await?, queue.publisher());
             let ack_late = async |consumer: &mut dyn Consumer, received: Received| {
-                tokio::time::sleep(Duration::from_millis(wait_ms)).await;
+                sleep(Duration::from_millis(wait_ms)).await;
                 ack(consumer, received).await
             };
             hand_over(&mut *consumer, &*publisher, numbered(&route, 0, 1), ack_late).await?;
@@ -202,6 +205,103 @@ async fn a_queue_that_closes_writes_what_is_not_acked() -> anyhow::Result<()> {
         let queue = open_at(dir.path(), Options::default()).await?.queue();
         let mut consumer = queue.consume(source, 10).await?;
         ensure!(texts(&take(&mut *consumer, 1).await?) == ["0"], "lost");
+    }
+    Ok(())
+}
+
+/// A commit that does not end before it may.
+struct Slow {
+    begun: Barrier,
+    may_end: Barrier,
+}
+
+impl Slow {
+    /// Begins one; it is under way when this returns.
+    async fn begin(engine: &Engine) -> (Arc<Self>, JoinHandle<anyhow::Result<()>>) {
+        let (slow, settling) = Self::queue(engine);
+        slow.pass(|slow| &slow.begun).await;
+        (slow, settling)
+    }
+
+    /// Puts one in line.
+    fn queue(engine: &Engine) -> (Arc<Self>, JoinHandle<anyhow::Result<()>>) {
+        let slow = Arc::new(Self { begun: Barrier::new(2), may_end: Barrier::new(2) });
+        let (store, held) = (engine.store(), slow.clone());
+        let settling = tokio::spawn(async move {
+            let decide = |_: &Facts| {
+                held.begun.wait();
+                held.may_end.wait();
+                Decision::default()
+            };
+            store.settle(&[], &decide).await?;
+            Ok(())
+        });
+        (slow, settling)
+    }
+
+    async fn end(self: Arc<Self>, settling: JoinHandle<anyhow::Result<()>>) -> anyhow::Result<()> {
+        self.pass(|slow| &slow.may_end).await;
+        settling.await?
+    }
+
+    async fn pass(self: &Arc<Self>, which: fn(&Self) -> &Barrier) {
+        let slow = self.clone();
+        tokio::task::spawn_blocking(move || which(&slow).wait()).await.expect("it does not panic");
+    }
+}
+
+/// The ack of a job, which comes before the job is written, is not forgotten.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_commit_under_way_keeps_nobody_waiting_who_has_nothing_to_do() -> anyhow::Result<()> {
+    for (source, route) in given() {
+        let (dir, engine) = open(Options::default()).await?;
+        let queue = engine.queue();
+        let (mut consumer, publisher) = (queue.consume(source, 10).await?, queue.publisher());
+        let publish_behind = async {
+            let (slow, settling) = Slow::begin(&engine).await;
+            let (publisher, messages) = (publisher.clone(), numbered(&route, 0, 1));
+            (slow, settling, tokio::spawn(async move { publisher.publish(messages).await }))
+        };
+        let (received, (slow, settling, publishing)) = tokio::join!(take(&mut *consumer, 1), publish_behind);
+        ack(&mut *consumer, received?.remove(0)).await?;
+        ensure!(!publishing.is_finished(), "told of {source} by a commit that has not ended");
+        slow.end(settling).await?;
+        publishing.await??;
+        drop((consumer, publisher, queue));
+        ensure_nothing_stays(&dir, engine).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nothing_overtakes_what_is_being_written() -> anyhow::Result<()> {
+    for (source, route) in given() {
+        let (_dir, engine) = open(Options::default()).await?;
+        let queue = engine.queue();
+        let (mut consumer, publisher) = (queue.consume(source, 10).await?, queue.publisher());
+        let publish = |number, after_ms| {
+            let (publisher, messages) = (publisher.clone(), numbered(&route, number, 1));
+            tokio::spawn(async move {
+                sleep(Duration::from_millis(after_ms)).await;
+                publisher.publish(messages).await
+            })
+        };
+        let (first, first_settling) = Slow::begin(&engine).await;
+        // In one group, while nobody waits for them.
+        let (second, second_settling) = Slow::queue(&engine);
+        let before = publish(0, 0);
+        sleep(Duration::from_millis(50)).await;
+        first.end(first_settling).await?;
+        second.pass(|slow| &slow.begun).await;
+        let behind = publish(1, 50);
+        let early = tokio::time::timeout(Duration::from_millis(300), take(&mut *consumer, 1)).await;
+        second.end(second_settling).await?;
+        ensure!(early.is_err(), "{early:?}");
+        before.await??;
+        let received = take(&mut *consumer, 2).await?;
+        ensure!(texts(&received) == numbers(0, 2), "{:?}", texts(&received));
+        consumer.acker().ack_through(received[1].tag).await?;
+        behind.await??;
     }
     Ok(())
 }
