@@ -58,9 +58,11 @@ impl Promoter {
 
     /// Until one is due, and commits work: what comes of a job could not be written down.
     async fn wait(&self) {
-        while let left = self.lent.next_due().map(|due| due.since(self.clock.now()))
-            && left.is_none_or(|left| !left.is_zero())
-        {
+        loop {
+            let left = self.lent.next_due().map(|due| due.since(self.clock.now()));
+            if left.is_some_and(|left| left.is_zero()) {
+                break;
+            }
             tokio::select! {
                 () = self.lent.earlier.notified() => {}
                 () = tokio::time::sleep(left.unwrap_or_default().min(SLEEP_MAX)), if left.is_some() => {}
