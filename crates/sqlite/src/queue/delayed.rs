@@ -7,7 +7,7 @@ use whimbrel_core::port::Source;
 use super::lent::Mark;
 use super::place;
 use super::stored::Stored;
-use super::table::stored;
+use super::table::{stored, stored_columns};
 use crate::batch::Batch;
 use crate::fault::Fault;
 
@@ -58,11 +58,7 @@ pub(super) async fn due(pool: &SqlitePool, passed: Mark, now: Timestamp, max: us
 
 /// These messages whole, in no order.
 pub(super) async fn read(pool: &SqlitePool, due: &[Due]) -> Result<Vec<Stored>, Fault> {
-    static SELECT: Batch = Batch::new(
-        "SELECT id, redeliveries, message_id, content_type, kind, headers, payload FROM messages WHERE id IN (",
-        "?",
-        ")",
-    );
+    static SELECT: Batch = Batch::new(concat!("SELECT ", stored_columns!(), " FROM messages WHERE id IN ("), "?", ")");
     if due.is_empty() {
         return Ok(Vec::new());
     }
@@ -78,8 +74,7 @@ pub(crate) async fn relocate(tx: &mut SqliteConnection, due: &[Due]) -> Result<V
     static MOVE: Batch = Batch::new(
         "UPDATE messages SET id = v.column2, due_at = NULL, tier = NULL, lane = NULL FROM (VALUES ",
         "(?,?)",
-        ") AS v WHERE messages.id = v.column1
-         RETURNING id, redeliveries, message_id, content_type, kind, headers, payload",
+        concat!(") AS v WHERE messages.id = v.column1 RETURNING ", stored_columns!()),
     );
     let mut query = sqlx::query(MOVE.sql(due.len()));
     for Due { mark, new_id, .. } in due {

@@ -9,20 +9,22 @@ use super::stored::{Outgoing, Stored};
 use crate::batch::{Batch, ROWS_MAX};
 use crate::fault::Fault;
 
+/// What [`stored`] reads, in its order.
+macro_rules! stored_columns {
+    () => {
+        "id, redeliveries, message_id, content_type, kind, headers, payload"
+    };
+}
+pub(super) use stored_columns;
+
 /// Begins a transaction, deletes in it what was acked, and for calls sets the savepoint `call`. In one go: the connection's
 /// statements run on a thread of its own, and to be asked and to answer costs more than a short one does.
 pub(crate) async fn begin(tx: &mut SqliteConnection, acked: &[i64], for_calls: bool) -> Result<(), Fault> {
-    const ROW: &str = "?";
-    static DELETE: [[Batch; 2]; 2] = [
-        [
-            Batch::new("DELETE FROM messages WHERE id IN (", ROW, ")"),
-            Batch::new("DELETE FROM messages WHERE id IN (", ROW, "); SAVEPOINT call"),
-        ],
-        [
-            Batch::new("BEGIN IMMEDIATE; DELETE FROM messages WHERE id IN (", ROW, ")"),
-            Batch::new("BEGIN IMMEDIATE; DELETE FROM messages WHERE id IN (", ROW, "); SAVEPOINT call"),
-        ],
-    ];
+    const DELETE: &str = "DELETE FROM messages WHERE id IN (";
+    const BEGIN_DELETE: &str = "BEGIN IMMEDIATE; DELETE FROM messages WHERE id IN (";
+    const SAVEPOINT: &str = "); SAVEPOINT call";
+    static FIRST: [Batch; 2] = [Batch::new(BEGIN_DELETE, "?", ")"), Batch::new(BEGIN_DELETE, "?", SAVEPOINT)];
+    static NEXT: [Batch; 2] = [Batch::new(DELETE, "?", ")"), Batch::new(DELETE, "?", SAVEPOINT)];
     if acked.is_empty() {
         let begin = if for_calls { "BEGIN IMMEDIATE; SAVEPOINT call" } else { "BEGIN IMMEDIATE" };
         sqlx::query(begin).execute(&mut *tx).await?;
@@ -30,7 +32,8 @@ pub(crate) async fn begin(tx: &mut SqliteConnection, acked: &[i64], for_calls: b
     let chunks = acked.chunks(ROWS_MAX);
     let last = chunks.len();
     for (number, chunk) in (1..).zip(chunks) {
-        let statement = &DELETE[usize::from(number == 1)][usize::from(number == last && for_calls)];
+        let statements = if number == 1 { &FIRST } else { &NEXT };
+        let statement = &statements[usize::from(number == last && for_calls)];
         let mut query = sqlx::query(statement.sql(chunk.len()));
         for id in chunk {
             query = query.bind(id);
@@ -100,10 +103,11 @@ pub(crate) async fn read(
     count: usize,
     bytes: usize,
 ) -> Result<Vec<Stored>, Fault> {
-    let mut rows = sqlx::query(
-        "SELECT id, redeliveries, message_id, content_type, kind, headers, payload FROM messages
-         WHERE id BETWEEN ?1 AND ?2 ORDER BY id LIMIT ?3",
-    )
+    let mut rows = sqlx::query(concat!(
+        "SELECT ",
+        stored_columns!(),
+        " FROM messages WHERE id BETWEEN ?1 AND ?2 ORDER BY id LIMIT ?3"
+    ))
     .bind(from)
     .bind(to)
     .bind(i64::try_from(count).unwrap_or(i64::MAX))
@@ -129,7 +133,7 @@ pub(crate) async fn last(pool: &SqlitePool, from: i64, to: i64) -> Result<i64, F
     Ok(id.unwrap_or(from - 1))
 }
 
-/// Reads `id, redeliveries, message_id, content_type, kind, headers, payload`.
+/// Reads `stored_columns!`.
 pub(super) fn stored(row: &SqliteRow) -> Result<Stored, Fault> {
     let headers: Option<String> = row.try_get(5)?;
     let headers = headers.map_or(Ok(Vec::new()), |json| serde_json::from_str(&json));

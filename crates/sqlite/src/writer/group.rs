@@ -18,6 +18,7 @@ const JOBS_MAX: usize = 256;
 const BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// Jobs that were ready at the same time.
+#[derive(Default)]
 pub(super) struct Group {
     calls: Vec<(Box<dyn Work>, Result<(), StoreError>)>,
     relocations: Vec<Relocation>,
@@ -30,22 +31,20 @@ pub(super) struct Group {
     /// Who is told of both.
     published: Vec<Done>,
     bytes: usize,
+    /// What may not be given.
     held: Held,
 }
 
 /// What a group's commit made ready or late.
-#[derive(Default)]
 pub(super) struct Outcome {
     relocated: Vec<Stored>,
     written: Vec<Outgoing>,
 }
 
 impl Group {
-    /// Empty; nothing is to be given of what these sources keep.
+    /// Empty; of these sources nothing may be given.
     pub(super) fn new(held: Held) -> Self {
-        let (calls, relocations, publishes) = (Vec::new(), Vec::new(), Vec::new());
-        let (messages, given, published) = (Vec::new(), Vec::new(), Vec::new());
-        Self { calls, relocations, publishes, messages, given, published, bytes: 0, held }
+        Self { held, ..Self::default() }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -88,22 +87,13 @@ impl Group {
             self.published.push(done);
         }
         // The group before this one has ended.
-        self.held = Held::by(&self.messages);
-        if may_give {
-            return self.give(handed, lots, ids);
-        }
-        for Publish { messages, done } in std::mem::take(&mut self.publishes) {
-            self.messages.extend(messages);
-            self.published.push(done);
-        }
+        self.held = if may_give { Held::by(&self.messages) } else { Held::all() };
+        self.give(handed, lots, ids);
     }
 
     /// Gives consumers that have nothing to do what they can have before it is written. Until the group has ended an ack
     /// could be that of a message which is only written then.
     pub(super) fn give(&mut self, handed: &mut Handed, lots: &Lots, ids: &mut Ids) {
-        if self.is_flush() {
-            return;
-        }
         for Publish { messages, done } in std::mem::take(&mut self.publishes) {
             let (given, others) = self.held.give(messages, lots, ids);
             if others.is_empty() && !given.is_empty() && given.iter().all(is_brief) {
@@ -116,7 +106,8 @@ impl Group {
         }
     }
 
-    fn is_flush(&self) -> bool {
+    /// Whether somebody wants everything written.
+    pub(super) fn is_flush(&self) -> bool {
         self.publishes.iter().any(|publish| publish.messages.is_empty())
     }
 

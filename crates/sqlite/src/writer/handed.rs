@@ -64,14 +64,19 @@ impl Handed {
 }
 
 /// Sources of which something waits to be written before anyone gets it: what comes behind it waits, too, so that
-/// messages stay in order. And what is parked has to stay.
-#[derive(Debug, Clone, Copy)]
+/// messages stay in order.
+#[derive(Debug, Default)]
 pub(super) struct Held([bool; KEPT.len()]);
 
 impl Held {
+    /// Nothing may be given.
+    pub(super) fn all() -> Self {
+        Self([true; KEPT.len()])
+    }
+
     /// While these wait.
     pub(super) fn by<'a>(waiting: impl IntoIterator<Item = &'a Outgoing>) -> Self {
-        let mut held = Self(KEPT.map(|source| source == Source::Parking));
+        let mut held = Self::default();
         for outgoing in waiting {
             held.hold(outgoing.place);
         }
@@ -102,7 +107,9 @@ impl Held {
 
     fn give_one(&mut self, outgoing: &mut Outgoing, lots: &Lots, ids: &mut Ids) -> bool {
         let Place::Ready(index) = outgoing.place else { return false };
-        let is_given = !self.0[index] && lots[index].give(&mut outgoing.message, || ids.next(index));
+        // What is parked has to stay.
+        let may = !self.0[index] && KEPT[index] != Source::Parking;
+        let is_given = may && lots[index].give(&mut outgoing.message, || ids.next(index));
         self.0[index] |= !is_given;
         is_given
     }

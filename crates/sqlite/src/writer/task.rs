@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::group::{Group, Outcome};
-use super::handed::{Handed, Held};
+use super::handed::Handed;
 use super::{Inbox, Spent};
 use crate::fault::Fault;
 use crate::lock::DataDir;
@@ -88,7 +88,7 @@ impl Task {
 
     /// Commits group after group until the engine is closed or dropped, and then what is left.
     pub(crate) async fn run(mut self) {
-        let mut group = Group::new(Held::by([]));
+        let mut group = Group::default();
         loop {
             let stopped = group.len() == 0 && self.wait(&mut group).await;
             if stopped {
@@ -174,7 +174,7 @@ impl Task {
         {
             group.answer(Err(&fault));
             self.spent.acked.append(&mut self.early);
-            return Group::new(Held::by([]));
+            return Group::default();
         }
         let (ended, next) = self.run_group(&mut group, may_give).await;
         match ended {
@@ -197,7 +197,9 @@ impl Task {
                 ended = &mut running => return (ended, next),
                 Some(job) = jobs.recv(), if may_give && next.has_room() => {
                     next.push(job);
-                    next.give(&mut self.handed, &dispatch.lots, ids);
+                    if !next.is_flush() {
+                        next.give(&mut self.handed, &dispatch.lots, ids);
+                    }
                 }
             }
         }

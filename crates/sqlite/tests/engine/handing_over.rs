@@ -7,7 +7,7 @@ use anyhow::ensure;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
-use whimbrel_core::port::{Consumer, Decision, Facts, Lane, Message, Publisher, Received, Route, Source};
+use whimbrel_core::port::{Consumer, Decision, Facts, Lane, Message, Publisher, QueueError, Received, Route, Source};
 use whimbrel_sqlite::{Engine, Options};
 
 use crate::common::{close, ensure_empty, message, numbered, numbers, open, open_at, take, texts};
@@ -250,6 +250,19 @@ impl Slow {
     }
 }
 
+/// Publishes beside the test.
+fn publish_after(
+    pause: Duration,
+    publisher: &Arc<dyn Publisher>,
+    messages: Vec<Message>,
+) -> JoinHandle<Result<(), QueueError>> {
+    let publisher = publisher.clone();
+    tokio::spawn(async move {
+        sleep(pause).await;
+        publisher.publish(messages).await
+    })
+}
+
 /// The ack of a job, which comes before the job is written, is not forgotten.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_commit_under_way_keeps_nobody_waiting_who_has_nothing_to_do() -> anyhow::Result<()> {
@@ -259,8 +272,7 @@ async fn a_commit_under_way_keeps_nobody_waiting_who_has_nothing_to_do() -> anyh
         let (mut consumer, publisher) = (queue.consume(source, 10).await?, queue.publisher());
         let publish_behind = async {
             let (slow, settling) = Slow::begin(&engine).await;
-            let (publisher, messages) = (publisher.clone(), numbered(&route, 0, 1));
-            (slow, settling, tokio::spawn(async move { publisher.publish(messages).await }))
+            (slow, settling, publish_after(Duration::ZERO, &publisher, numbered(&route, 0, 1)))
         };
         let (received, (slow, settling, publishing)) = tokio::join!(take(&mut *consumer, 1), publish_behind);
         ack(&mut *consumer, received?.remove(0)).await?;
@@ -279,21 +291,14 @@ async fn nothing_overtakes_what_is_being_written() -> anyhow::Result<()> {
         let (_dir, engine) = open(Options::default()).await?;
         let queue = engine.queue();
         let (mut consumer, publisher) = (queue.consume(source, 10).await?, queue.publisher());
-        let publish = |number, after_ms| {
-            let (publisher, messages) = (publisher.clone(), numbered(&route, number, 1));
-            tokio::spawn(async move {
-                sleep(Duration::from_millis(after_ms)).await;
-                publisher.publish(messages).await
-            })
-        };
         let (first, first_settling) = Slow::begin(&engine).await;
         // In one group, while nobody waits for them.
         let (second, second_settling) = Slow::queue(&engine);
-        let before = publish(0, 0);
+        let before = publish_after(Duration::ZERO, &publisher, numbered(&route, 0, 1));
         sleep(Duration::from_millis(50)).await;
         first.end(first_settling).await?;
         second.pass(|slow| &slow.begun).await;
-        let behind = publish(1, 50);
+        let behind = publish_after(Duration::from_millis(50), &publisher, numbered(&route, 1, 1));
         let early = tokio::time::timeout(Duration::from_millis(300), take(&mut *consumer, 1)).await;
         second.end(second_settling).await?;
         ensure!(early.is_err(), "{early:?}");
