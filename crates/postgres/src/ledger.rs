@@ -42,11 +42,11 @@ impl Ledger for PostgresStore {
         base: Duration,
         limit: u32,
     ) -> Result<Vec<Delivery>, StoreError> {
-        Ok(sweep::claim(&self.pool, lane, until, (now, base), limit).await?)
+        Ok(sweep::claim(&self.duties, lane, until, (now, base), limit).await?)
     }
 
     async fn last_overdue(&self, lane: Lane, until: Timestamp, limit: u32) -> Result<Vec<Delivery>, StoreError> {
-        Ok(sweep::last(&self.pool, lane, until, limit).await?)
+        Ok(sweep::last(&self.duties, lane, until, limit).await?)
     }
 
     async fn take_waiting(&self, sweep_at: Timestamp, limit: u32) -> Result<Vec<Delivery>, StoreError> {
@@ -72,7 +72,7 @@ impl Ledger for PostgresStore {
         )
         .bind(OffsetDateTime::from(sweep_at))
         .bind(i64::from(limit))
-        .fetch_all(&self.pool)
+        .fetch_all(&self.duties)
         .await
         .map_err(Fault::from)?;
         let mut taken = all(&rows, delivery)?;
@@ -81,10 +81,10 @@ impl Ledger for PostgresStore {
     }
 
     async fn unannounced(&self, limit: u32) -> Result<Vec<Unannounced>, StoreError> {
-        Ok(announce::unannounced(&self.pool, limit).await?)
+        Ok(announce::unannounced(&self.duties, limit).await?)
     }
 
     async fn announced(&self, rows: &[(EndpointId, i64, &'static str)]) -> Result<(), StoreError> {
-        Ok(announce::announced(&self.pool, rows).await?)
+        Ok(announce::announced(&self.duties, rows).await?)
     }
 }

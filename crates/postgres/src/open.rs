@@ -18,7 +18,7 @@ use crate::trust::Trust;
 /// Sizes of the pools.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
-    /// Connections at most, at least 2: half of them in each of the two pools.
+    /// Connections at most, at least 2: half of them for an event's way, the others for whatever searches.
     pub connections_max: u32,
     /// How long a call waits for one.
     pub acquire_timeout: Duration,
@@ -69,6 +69,9 @@ pub enum OpenError {
 pub struct PostgresStore {
     /// For whatever searches: each statement is planned for its values, so that it leaves out other days.
     pub(crate) pool: PgPool,
+    /// One connection, of the same kind, for what the tracker does by the clock, one thing after the other. Its searches
+    /// are over all days, and a connection that has planned such a one stays megabytes larger.
+    pub(crate) duties: PgPool,
     /// For an event's way to its receivers, whose statements insert, or find rows by their ids: see [`keyed`].
     pub(crate) keyed: PgPool,
     pub(crate) ring: Arc<KeyRing>,
@@ -98,15 +101,16 @@ impl PostgresStore {
             .acquire_timeout(options.acquire_timeout)
             // A broken connection shows at the first statement, and every caller tries again.
             .test_before_acquire(false);
-        let searching = (options.connections_max / 2).max(1);
-        let keyed = pools
-            .clone()
-            .max_connections(options.connections_max.saturating_sub(searching).max(1))
-            .connect_lazy_with(keyed(connect.clone()));
-        let pool = pools
-            .max_connections(searching)
-            .connect_lazy_with(connect.options([("plan_cache_mode", "force_custom_plan")]));
-        Ok(Self { pool, keyed, ring, clock, new_events: Trust::default(), new_attempts: Trust::default() })
+        let pool = |connections_max: u32, connect: PgConnectOptions| {
+            pools.clone().max_connections(connections_max.max(1)).connect_lazy_with(connect)
+        };
+        let searching = connect.clone().options([("plan_cache_mode", "force_custom_plan")]);
+        let half = options.connections_max / 2;
+        let keyed = pool(options.connections_max - half, keyed(connect));
+        let duties = pool(1, searching.clone());
+        // With one connection for both, they share it.
+        let pool = if half > 1 { pool(half - 1, searching) } else { duties.clone() };
+        Ok(Self { pool, keyed, duties, ring, clock, new_events: Trust::default(), new_attempts: Trust::default() })
     }
 
     /// A connection outside the pool, for what may take long and wait long: the pool's limits are not for it.
@@ -134,7 +138,8 @@ impl Store for PostgresStore {
     }
 
     async fn close(&self) {
-        self.keyed.close().await;
-        self.pool.close().await;
+        for pool in [&self.keyed, &self.pool, &self.duties] {
+            pool.close().await;
+        }
     }
 }

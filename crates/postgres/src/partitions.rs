@@ -18,7 +18,7 @@ impl PostgresStore {
     /// Makes the partitions from yesterday to 14 days ahead.
     pub async fn ensure_partitions(&self) -> Result<(), StoreError> {
         let now = self.clock.now();
-        Ok(ensure(&self.pool, day_of(now.before(DAY)), day_of(now + AHEAD)).await?)
+        Ok(ensure(&self.duties, day_of(now.before(DAY)), day_of(now + AHEAD)).await?)
     }
 
     /// Makes the partitions of the days in which these moments lie.
@@ -36,7 +36,7 @@ impl PostgresStore {
             "SELECT to_date(right(c.relname, 8), 'YYYYMMDD') FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
              WHERE i.inhparent = 'deliveries'::regclass AND NOT i.inhdetachpending ORDER BY 1",
         )
-        .fetch_all(&self.pool)
+        .fetch_all(&self.duties)
         .await?;
         rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
     }

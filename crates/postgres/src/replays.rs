@@ -95,7 +95,7 @@ impl Replays for PostgresStore {
         ))
         .bind(page.after.map(ReplayId::uuid))
         .bind(i64::from(page.limit))
-        .fetch_all(&self.pool)
+        .fetch_all(&self.duties)
         .await
         .map_err(Fault::from)?;
         Ok(all(&rows, replay)?)
@@ -115,7 +115,7 @@ impl Replays for PostgresStore {
     }
 
     async fn forgotten(&self, limit: u32) -> Result<Vec<Forgotten>, StoreError> {
-        Ok(forgotten::forgotten(&self.pool, limit).await?)
+        Ok(forgotten::forgotten(&self.duties, limit).await?)
     }
 }
 

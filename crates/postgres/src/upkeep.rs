@@ -29,7 +29,7 @@ impl Upkeep for PostgresStore {
         .bind(name)
         .bind(holder)
         .bind(ttl.as_secs_f64())
-        .fetch_optional(&self.pool)
+        .fetch_optional(&self.duties)
         .await
         .map_err(Fault::from)?;
         Ok(taken.is_some())
@@ -39,7 +39,7 @@ impl Upkeep for PostgresStore {
         sqlx::query("DELETE FROM leases WHERE name = $1 AND holder = $2")
             .bind(name)
             .bind(holder)
-            .execute(&self.pool)
+            .execute(&self.duties)
             .await
             .map_err(Fault::from)?;
         Ok(())
@@ -54,7 +54,7 @@ impl Upkeep for PostgresStore {
     }
 
     async fn prune(&self, before: Timestamp, now: Timestamp) -> Result<Pruned, StoreError> {
-        let leftovers = leftovers::delete(&self.pool, before, now).await?;
+        let leftovers = leftovers::delete(&self.duties, before, now).await?;
         let days = self.drop_day(before).await?;
         Ok(Pruned { removed: days.removed, more: days.more || leftovers })
     }
@@ -64,10 +64,10 @@ impl Upkeep for PostgresStore {
     }
 
     async fn count_endpoints(&self) -> Result<EndpointCounts, StoreError> {
-        Ok(endpoints::count(&self.pool).await?)
+        Ok(endpoints::count(&self.duties).await?)
     }
 
     async fn count_usage(&self, day: Timestamp) -> Result<(), StoreError> {
-        Ok(usage::count(&self.pool, day).await?)
+        Ok(usage::count(&self.duties, day).await?)
     }
 }

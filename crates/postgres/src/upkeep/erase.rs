@@ -21,7 +21,7 @@ impl PostgresStore {
     /// Ends requests that have nothing left; the first that has is one step further.
     pub(super) async fn erase_some(&self, limit: u32) -> Result<u64, Fault> {
         loop {
-            let mut transaction = self.pool.begin().await?;
+            let mut transaction = self.duties.begin().await?;
             let Some(request) = next_request(&mut transaction).await? else { return Ok(0) };
             let events = next_events(&mut transaction, &request, limit).await?;
             if !events.is_empty() {

@@ -39,7 +39,7 @@ impl PostgresStore {
     /// Day by day from the oldest, so that each statement touches one partition.
     pub(super) async fn expire_some(&self, before: Timestamp, now: Timestamp, limit: u32) -> Result<u64, Fault> {
         let days = self.days().await?.into_iter().filter(|day| start_of(*day) < before);
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = self.duties.begin().await?;
         let mut expired = 0;
         for day in days {
             let bounds = (DeliveryId::first_at(start_of(day)), DeliveryId::first_at(before.min(end_of(day))));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::ensure;
 use whimbrel_core::delivery::{Delivery, DeliveryState, WaitReason};
 use whimbrel_core::event::TraceContext;
-use whimbrel_core::port::{Fanout, Lane, ToPublish};
+use whimbrel_core::port::{Fanout, Lane, Store, ToPublish};
 use whimbrel_core::{DeliveryId, Timestamp};
 
 use super::world::{contract, sorted};
@@ -166,17 +166,17 @@ pub async fn rule_18_two_sweeps_claim_each_delivery_once(world: &World) -> Check
     let endpoints: Vec<_> = (0..40).map(|_| world.new_endpoint(&acme).id).chain([endpoint.id]).collect();
     swept_at(world, world.fanout(world.event(&acme, "order.created"), &endpoints), now).await?;
 
-    let sweep = || async {
+    let sweep = async |store: &dyn Store| {
         let mut claimed = Vec::new();
         loop {
-            let batch = world.store.overdue(Lane::Live, now, now, BASE, 7).await?;
+            let batch = store.overdue(Lane::Live, now, now, BASE, 7).await?;
             if batch.is_empty() {
                 return anyhow::Ok(claimed);
             }
             claimed.extend(batch);
         }
     };
-    let (mut one, other) = tokio::try_join!(sweep(), sweep())?;
+    let (mut one, other) = tokio::try_join!(sweep(&*world.store), sweep(&*world.other))?;
     one.extend(other);
     each_once(&one.iter().map(|delivery| delivery.id).collect::<Vec<_>>(), 41)
 }
@@ -236,17 +236,17 @@ pub async fn two_takers_take_each_waiting_delivery_once(world: &World) -> Checke
     for _ in 0..30 {
         world.delivery_in(&endpoint, DeliveryState::Waiting(WaitReason::Manual)).await?;
     }
-    let take = || async {
+    let take = async |store: &dyn Store| {
         let mut taken = Vec::new();
         loop {
-            let batch = world.store.take_waiting(world.now(), 4).await?;
+            let batch = store.take_waiting(world.now(), 4).await?;
             if batch.is_empty() {
                 return anyhow::Ok(taken);
             }
             taken.extend(batch.iter().map(|delivery| delivery.id));
         }
     };
-    let (mut one, other) = tokio::try_join!(take(), take())?;
+    let (mut one, other) = tokio::try_join!(take(&*world.store), take(&*world.other))?;
     one.extend(other);
     each_once(&one, 30)
 }

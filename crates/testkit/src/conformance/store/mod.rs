@@ -76,6 +76,11 @@ pub type Checked = anyhow::Result<()>;
 pub trait Fixture: Send + Sync {
     /// The store: always the same one.
     fn store(&self) -> Arc<dyn Store>;
+
+    /// The same as another process has it; itself where there can be one only.
+    fn other(&self) -> Arc<dyn Store> {
+        self.store()
+    }
 }
 
 /// One `#[tokio::test]` per case of [`conformance::store`](crate::conformance::store).
@@ -261,8 +266,7 @@ macro_rules! store_conformance {
         #[tokio::test(flavor = "multi_thread")]
         async fn $case() -> $crate::conformance::store::Checked {
             let fixture = $fixture().await?;
-            let store = $crate::conformance::store::Fixture::store(&fixture);
-            $crate::conformance::store::$case(&$crate::conformance::store::World::new(store)).await
+            $crate::conformance::store::$case(&$crate::conformance::store::World::new(&fixture)).await
         }
     )+ };
 }

@@ -18,20 +18,22 @@ use whimbrel_core::subscription::EventType;
 use whimbrel_core::tenant::Tenant;
 use whimbrel_core::{EndpointId, EventId, ExecutionId, KeyId, TenantId, Timestamp};
 
-use super::TestClock;
+use super::{Fixture, TestClock};
 
 /// A store, and the clock that the case lives by.
 pub struct World {
     /// The engine under test.
     pub store: Arc<dyn Store>,
+    /// The same store in another process, where there can be one.
+    pub other: Arc<dyn Store>,
     /// Where times and ids come from.
     pub clock: TestClock,
 }
 
 impl World {
     /// Over an empty store.
-    pub fn new(store: Arc<dyn Store>) -> Self {
-        Self { store, clock: TestClock::default() }
+    pub fn new(fixture: &impl Fixture) -> Self {
+        Self { store: fixture.store(), other: fixture.other(), clock: TestClock::default() }
     }
 
     pub(super) fn now(&self) -> Timestamp {
