@@ -2,6 +2,7 @@
 //! second POST: its new pack waits for the same end (rule 15).
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -41,28 +42,49 @@ pub(crate) fn key(job: &Job) -> JobKey {
 /// The jobs in hand, each with the packs that wait for it.
 #[derive(Default)]
 pub(crate) struct Flights {
-    packs: Mutex<HashMap<JobKey, Vec<Arc<Pack>>>>,
+    packs: Mutex<HashMap<JobKey, Waiting>>,
     moving: AtomicUsize,
 }
 
+/// The packs of a job in hand.
+struct Waiting {
+    first: Arc<Pack>,
+    /// In which the same job came again: hardly ever any.
+    others: Vec<Arc<Pack>>,
+}
+
+impl Waiting {
+    fn close_one(&self) {
+        for pack in std::iter::once(&self.first).chain(&self.others) {
+            pack.close_one();
+        }
+    }
+}
+
 /// The packs of a job that is on its way elsewhere.
-pub(crate) struct Moving(Vec<Arc<Pack>>);
+pub(crate) struct Moving(Option<Waiting>);
 
 impl Flights {
     /// True when the job is new to this process; else its pack now waits for the one in hand.
     pub(crate) fn begin(&self, key: JobKey, pack: Arc<Pack>) -> bool {
-        let mut packs = self.lock();
-        let waiting = packs.entry(key).or_default();
-        waiting.push(pack);
-        waiting.len() == 1
+        match self.lock().entry(key) {
+            Entry::Vacant(new) => {
+                new.insert(Waiting { first: pack, others: Vec::new() });
+                true
+            }
+            Entry::Occupied(mut known) => {
+                known.get_mut().others.push(pack);
+                false
+            }
+        }
     }
 
     /// The job has an end that is durable. Its packs are closed under the lock: when nothing is open, every tag is
     /// with the acks.
     pub(crate) fn end(&self, key: JobKey) {
         let mut packs = self.lock();
-        for pack in packs.remove(&key).unwrap_or_default() {
-            pack.close_one();
+        if let Some(waiting) = packs.remove(&key) {
+            waiting.close_one();
         }
     }
 
@@ -70,13 +92,13 @@ impl Flights {
     /// confirm does, and is then a job of its own.
     pub(crate) fn give_up(&self, key: JobKey) -> Moving {
         self.moving.fetch_add(1, Ordering::AcqRel);
-        Moving(self.lock().remove(&key).unwrap_or_default())
+        Moving(self.lock().remove(&key))
     }
 
     /// What was given up is durable elsewhere.
     pub(crate) fn moved(&self, moving: &Moving) {
-        for pack in &moving.0 {
-            pack.close_one();
+        if let Some(waiting) = &moving.0 {
+            waiting.close_one();
         }
         self.moving.fetch_sub(1, Ordering::AcqRel);
     }
@@ -86,7 +108,7 @@ impl Flights {
         self.lock().len() + self.moving.load(Ordering::Acquire)
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<JobKey, Vec<Arc<Pack>>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<JobKey, Waiting>> {
         self.packs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,7 +1,10 @@
 //! A request's headers: the endpoint's own, and over them the contract's.
 
+use std::borrow::Cow;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use whimbrel_core::Timestamp;
 use whimbrel_core::contract::Contract;
@@ -32,10 +35,26 @@ const OF_HTTP: [&str; 11] = [
 /// is not sorted anew in every attempt, nor is a copy of it.
 const OF_ATTEMPT_MAX: usize = 8;
 
+/// Characters that an event's id takes.
+const EVENT_ID_LEN: usize = 30;
+
+/// The names of a contract's headers, made once: each would otherwise be checked and copied for every attempt.
+pub(crate) struct Names(Vec<HeaderName>);
+
+impl Names {
+    pub(crate) fn of(contract: &Contract) -> Result<Self, Failure> {
+        contract.header_names().map(name_of).collect::<Result<_, _>>().map(Self)
+    }
+
+    fn get(&self, name: &str) -> Option<HeaderName> {
+        self.0.iter().find(|known| known.as_str().eq_ignore_ascii_case(name)).cloned()
+    }
+}
+
 /// The headers that are the same in every request under a contract.
 pub(crate) fn of_contract(contract: &Contract) -> Result<HeaderMap, Failure> {
-    let constant = contract.headers().constant().map(|(name, value)| written(name, value));
-    let mut map = constant.collect::<Result<HeaderMap, _>>()?;
+    let constant = contract.headers().constant().map(|(name, text)| Ok((name_of(name)?, value_of(name, text.into())?)));
+    let mut map = constant.collect::<Result<HeaderMap, Failure>>()?;
     map.reserve(OF_ATTEMPT_MAX);
     Ok(map)
 }
@@ -84,7 +103,8 @@ fn is_taken(name: &str, contract: &Contract) -> bool {
 
 /// Every header of an attempt made at `at`.
 pub(crate) fn of_attempt(way: &Way, job: &Job, at: Timestamp) -> Result<HeaderMap, Failure> {
-    let event = job.body.event.to_string();
+    let mut event = String::with_capacity(EVENT_ID_LEN);
+    let _ = write!(event, "{}", job.body.event);
     let message = Signed {
         event_id: &event,
         event_type: &job.body.event_type,
@@ -93,17 +113,28 @@ pub(crate) fn of_attempt(way: &Way, job: &Job, at: Timestamp) -> Result<HeaderMa
         body: &job.body.bytes,
     };
     let mut map = HeaderMap::clone(&way.constant);
-    for (name, value) in way.signer.of_message(&message) {
-        let (name, value) = written(name, &value)?;
-        map.insert(name, value);
+    for (name, text) in way.signer.of_message(&message) {
+        let known = way.names.get(name).ok_or_else(|| unwritable(name))?;
+        map.insert(known, value_of(name, text)?);
     }
     Ok(map)
 }
 
-fn written(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), Failure> {
-    let cannot = || Failure::new(ErrorKind::Protocol, format!("the contract's header `{name}` cannot be written"));
-    let value = HeaderValue::from_str(value).map_err(|_| cannot())?;
-    Ok((HeaderName::from_bytes(name.as_bytes()).map_err(|_| cannot())?, value))
+fn name_of(text: &str) -> Result<HeaderName, Failure> {
+    HeaderName::from_bytes(text.as_bytes()).map_err(|_| unwritable(text))
+}
+
+/// Of the header with this name. An owned text is not copied.
+fn value_of(name: &str, text: Cow<'_, str>) -> Result<HeaderValue, Failure> {
+    let value = match text {
+        Cow::Borrowed(text) => HeaderValue::from_str(text),
+        Cow::Owned(text) => HeaderValue::from_maybe_shared(Bytes::from(text)),
+    };
+    value.map_err(|_| unwritable(name))
+}
+
+fn unwritable(name: &str) -> Failure {
+    Failure::new(ErrorKind::Protocol, format!("the contract's header `{name}` cannot be written"))
 }
 
 #[cfg(test)]

@@ -231,8 +231,9 @@ impl Shared {
             for Ready { job, known } in ready {
                 // What has not started when the process stops is handed back.
                 let started = self.stop.run_until_cancelled(self.start(lane, &mut starts)).await;
-                // Without a block around it, which would hold the whole of it a second time.
-                self.tasks.spawn(self.clone().handle(lane, job, known, started));
+                // Without a block around it, which would hold the whole of it a second time. On the heap before it becomes
+                // a task: on the way there it is moved several times.
+                self.tasks.spawn(Box::pin(self.clone().handle(lane, job, known, started)));
             }
         }
     }

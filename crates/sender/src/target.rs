@@ -16,6 +16,7 @@ use crate::client::Destination;
 use crate::egress::EgressPolicy;
 use crate::failure::Failure;
 use crate::gate::Limits;
+use crate::headers::Names;
 use crate::{headers, measure};
 
 /// The endpoint.
@@ -37,6 +38,8 @@ pub(crate) struct Prepared {
     pub(crate) contract: Arc<Contract>,
     /// Those that are the same in every request.
     pub(crate) headers: Result<Arc<HeaderMap>, Failure>,
+    /// Of all that the contract sets.
+    pub(crate) names: Result<Arc<Names>, Failure>,
     /// What attempts took goes there.
     pub(crate) durations: Histogram,
 }
@@ -46,6 +49,8 @@ pub(crate) struct Way {
     pub(crate) destination: Destination,
     /// The headers that are the same in every request; the endpoint's own are sensitive.
     pub(crate) constant: Arc<HeaderMap>,
+    /// Of the contract's headers.
+    pub(crate) names: Arc<Names>,
     pub(crate) signer: Signer,
 }
 
@@ -67,8 +72,9 @@ impl Target {
 impl Prepared {
     pub(crate) fn new(contract: Arc<Contract>) -> Self {
         let headers = headers::of_contract(&contract).map(Arc::new);
+        let names = Names::of(&contract).map(Arc::new);
         let durations = measure::durations(contract.name());
-        Self { contract, headers, durations }
+        Self { contract, headers, names, durations }
     }
 }
 
@@ -80,6 +86,7 @@ impl Way {
         let destination = Destination::new(&url, reach, policy)?;
         let signer = Signer::new(&prepared.contract, &endpoint.secrets)
             .map_err(|error| Failure::new(ErrorKind::Protocol, format!("the secret cannot sign: {error}")))?;
-        Ok(Self { destination, constant: headers::constant(&endpoint.headers, prepared)?, signer })
+        let names = prepared.names.clone()?;
+        Ok(Self { destination, constant: headers::constant(&endpoint.headers, prepared)?, names, signer })
     }
 }
