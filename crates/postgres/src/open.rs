@@ -101,15 +101,15 @@ impl PostgresStore {
             .acquire_timeout(options.acquire_timeout)
             // A broken connection shows at the first statement, and every caller tries again.
             .test_before_acquire(false);
-        let pool = |connections_max: u32, connect: PgConnectOptions| {
+        let pool_of = |connections_max: u32, connect: PgConnectOptions| {
             pools.clone().max_connections(connections_max.max(1)).connect_lazy_with(connect)
         };
         let searching = connect.clone().options([("plan_cache_mode", "force_custom_plan")]);
         let half = options.connections_max / 2;
-        let keyed = pool(options.connections_max - half, keyed(connect));
-        let duties = pool(1, searching.clone());
+        let keyed = pool_of(options.connections_max - half, keyed(connect));
+        let duties = pool_of(1, searching.clone());
         // With one connection for both, they share it.
-        let pool = if half > 1 { pool(half - 1, searching) } else { duties.clone() };
+        let pool = if half > 1 { pool_of(half - 1, searching) } else { duties.clone() };
         Ok(Self { pool, keyed, duties, ring, clock, new_events: Trust::default(), new_attempts: Trust::default() })
     }
 

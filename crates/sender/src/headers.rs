@@ -1,7 +1,6 @@
 //! A request's headers: the endpoint's own, and over them the contract's.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -34,9 +33,6 @@ const OF_HTTP: [&str; 11] = [
 /// What an attempt and HTTP add at most: a signature's headers, the trace, the host, the length. A map with room for them
 /// is not sorted anew in every attempt, nor is a copy of it.
 const OF_ATTEMPT_MAX: usize = 8;
-
-/// Characters that an event's id takes.
-const EVENT_ID_LEN: usize = 30;
 
 /// The names of a contract's headers, made once: each would otherwise be checked and copied for every attempt.
 pub(crate) struct Names(Vec<HeaderName>);
@@ -103,8 +99,7 @@ fn is_taken(name: &str, contract: &Contract) -> bool {
 
 /// Every header of an attempt made at `at`.
 pub(crate) fn of_attempt(way: &Way, job: &Job, at: Timestamp) -> Result<HeaderMap, Failure> {
-    let mut event = String::with_capacity(EVENT_ID_LEN);
-    let _ = write!(event, "{}", job.body.event);
+    let event = job.body.event.to_string();
     let message = Signed {
         event_id: &event,
         event_type: &job.body.event_type,
