@@ -14,6 +14,7 @@ mod deliver;
 mod deploy;
 mod egress;
 mod fuzz;
+mod intake;
 mod isolation;
 mod metrics;
 mod operations;

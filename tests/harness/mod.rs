@@ -5,7 +5,7 @@ mod roles;
 mod system;
 
 pub(crate) use api::{Api, text};
-pub(crate) use roles::{Roles, publish, subscribe};
+pub(crate) use roles::{Roles, publish, publish_of_type, subscribe, subscribe_to};
 pub(crate) use system::{ADMIN_KEY, Kind, ROLES, Servers, System, command, finish, metric, refused, urls};
 
 use std::time::Duration;

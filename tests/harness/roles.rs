@@ -18,6 +18,7 @@ use whimbrel_core::tier::Tiers;
 use whimbrel_core::{EndpointId, EventId, TenantId};
 use whimbrel_sender::EgressPolicy;
 use whimbrel_testkit::postgres::{self, Database};
+use whimbrel_testkit::proxy::FaultProxy;
 use whimbrel_testkit::rabbitmq::{self, Vhost};
 
 use super::Kind;
@@ -36,7 +37,7 @@ pub(crate) struct Roles {
 /// Where the engine keeps its data.
 enum Place {
     Directory(TempDir),
-    Servers(#[expect(dead_code, reason = "held for its drop")] Box<(Database, Vhost)>),
+    Servers(Box<(Database, Vhost)>),
 }
 
 impl Roles {
@@ -85,10 +86,29 @@ impl Roles {
         Self::embedded(directory, self.contracts, self.tiers).await
     }
 
+    /// Another store on the same database, through this proxy; distributed only.
+    pub(crate) async fn store_through(&self, proxy: &FaultProxy) -> Result<Arc<dyn Store>> {
+        let ring = Arc::new(KeyRing::parse(&KeyRing::generate_entry(&*self.clock))?);
+        let options = whimbrel_postgres::Options::default();
+        let url = proxy.url(self.database_url()?)?;
+        Ok(Arc::new(whimbrel_postgres::PostgresStore::connect(&url, options, ring, self.clock.clone()).await?))
+    }
+
+    /// Distributed only.
+    pub(crate) fn database_url(&self) -> Result<&str> {
+        let Place::Servers(servers) = &self.place else { anyhow::bail!("a distributed engine") };
+        Ok(servers.0.url())
+    }
+
     /// Until `stop` is cancelled.
     pub(crate) fn start_ingest(&self, stop: &CancellationToken) {
+        self.start_ingest_on(self.store.clone(), stop);
+    }
+
+    /// The same on another store.
+    pub(crate) fn start_ingest_on(&self, store: Arc<dyn Store>, stop: &CancellationToken) {
         let ingest = whimbrel_ingest::Ingest {
-            store: self.store.clone(),
+            store,
             queue: self.queue.clone(),
             contracts: self.contracts.clone().into(),
             clock: self.clock.clone(),
@@ -128,6 +148,17 @@ pub(crate) async fn subscribe(
     url: String,
     secrets: Option<SecretPair>,
 ) -> Result<EndpointId> {
+    subscribe_to(roles, contract, url, secrets, "*").await
+}
+
+/// The same, for some events only.
+pub(crate) async fn subscribe_to(
+    roles: &Roles,
+    contract: &str,
+    url: String,
+    secrets: Option<SecretPair>,
+    events: &str,
+) -> Result<EndpointId> {
     let clock = &*roles.clock;
     let tenant = Tenant::new(TenantId::default(), contract.parse()?, clock.now());
     roles.store.create_tenant(&tenant).await?;
@@ -138,7 +169,7 @@ pub(crate) async fn subscribe(
         tenant.id,
         tenant.contract,
         url,
-        vec!["*".parse()?],
+        vec![events.parse()?],
         secrets.unwrap_or_else(generated),
         clock.now(),
     );
@@ -148,12 +179,17 @@ pub(crate) async fn subscribe(
 
 /// An event of the tenant `default`, as the API publishes it.
 pub(crate) async fn publish(queue: &dyn Queue) -> Result<EventId> {
+    publish_of_type(queue, "order.created").await
+}
+
+/// The same, of any type.
+pub(crate) async fn publish_of_type(queue: &dyn Queue, event_type: &str) -> Result<EventId> {
     let clock = SystemClock;
     let event = EventId::generate(clock.now(), clock.random10());
     let wire = v1::Event {
         id: id_bytes(event.uuid()),
         tenant: "default".into(),
-        r#type: "order.created".into(),
+        r#type: event_type.into(),
         data: "{}".into(),
         ..v1::Event::default()
     };

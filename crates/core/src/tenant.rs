@@ -121,8 +121,8 @@ pub struct TenantHead {
     pub contract: ContractName,
     /// Its own limits.
     pub limits: TenantLimits,
-    /// Rises with every change of any of its endpoints or event types, so that a copy of its subscriptions can be
-    /// kept.
+    /// Rises with every change of the tenant, or of any of its endpoints or event types, so that a copy of this head and
+    /// of its subscriptions can be kept.
     pub endpoints_version: i64,
 }
 

@@ -1,5 +1,5 @@
-//! Each tenant's subscriptions and schemas, kept as long as the tenant's version stands: the version is read with
-//! every batch, so a copy is never older than the batch.
+//! Tenants as they were when last read. What is decided by such copies holds only if the store then finds each tenant at
+//! its copy's version, so that no batch is handled by what was before it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,7 +17,26 @@ use crate::roster::Roster;
 const TENANTS_MAX: usize = 10_000;
 
 /// What a batch needs of its tenants.
-pub(crate) type Tenants = HashMap<TenantId, (TenantHead, Arc<Known>)>;
+#[derive(Default)]
+pub(crate) struct Tenants {
+    known: Kept,
+    /// At which versions they must still be when the batch is stored: none if they are as they are now.
+    pub(crate) as_of: Vec<(TenantId, i64)>,
+}
+
+type Kept = HashMap<TenantId, (TenantHead, Arc<Known>)>;
+
+impl Tenants {
+    /// One of them.
+    pub(crate) fn get(&self, id: &TenantId) -> Option<(&TenantHead, &Arc<Known>)> {
+        self.known.get(id).map(|(head, known)| (head, known))
+    }
+
+    /// They need no confirmation.
+    pub(crate) fn are_certain(&self) -> bool {
+        self.as_of.is_empty()
+    }
+}
 
 /// A tenant's side of fan-out.
 #[derive(Default)]
@@ -31,35 +50,47 @@ pub(crate) struct Known {
 /// The copies.
 #[derive(Default)]
 pub(crate) struct Directory {
-    kept: HashMap<TenantId, (i64, Arc<Known>)>,
+    kept: Kept,
 }
 
 impl Directory {
-    /// The known ones among `ids`, as they are now.
+    /// Copies of all of these, if there are.
+    pub(crate) fn copies(&self, ids: &[TenantId]) -> Option<Tenants> {
+        let copy = |id: &TenantId| Some((id.clone(), self.kept.get(id)?.clone()));
+        let known: Kept = ids.iter().map(copy).collect::<Option<_>>()?;
+        let as_of = known.iter().map(|(id, (head, _))| (id.clone(), head.endpoints_version)).collect();
+        Some(Tenants { known, as_of })
+    }
+
+    /// The known ones among these, as they are now.
     pub(crate) async fn read(&mut self, store: &dyn Intake, ids: &[TenantId]) -> Result<Tenants, StoreError> {
+        if ids.is_empty() {
+            return Ok(Tenants::default());
+        }
         let heads = store.tenant_heads(ids).await?;
-        let mut tenants = HashMap::with_capacity(heads.len());
+        if self.kept.len() + heads.len() > TENANTS_MAX {
+            self.kept.clear();
+        }
+        let mut tenants = Tenants::default();
         for head in heads {
             let known = self.known(store, &head).await?;
-            tenants.insert(head.id.clone(), (head, known));
+            self.kept.insert(head.id.clone(), (head.clone(), known.clone()));
+            tenants.known.insert(head.id.clone(), (head, known));
         }
         Ok(tenants)
     }
 
-    async fn known(&mut self, store: &dyn Intake, head: &TenantHead) -> Result<Arc<Known>, StoreError> {
-        if let Some((version, known)) = self.kept.get(&head.id)
-            && *version == head.endpoints_version
-        {
-            return Ok(known.clone());
+    async fn known(&self, store: &dyn Intake, head: &TenantHead) -> Result<Arc<Known>, StoreError> {
+        match self.kept.get(&head.id) {
+            Some((copy, known)) if copy.endpoints_version == head.endpoints_version => Ok(known.clone()),
+            // Should these be later than the head, the next batch finds the head's version old and reads both anew.
+            _ => {
+                let Subscriptions { subscribers, schemas, .. } = store.subscriptions(&head.id).await?;
+                let schemas =
+                    schemas.into_iter().filter_map(|(name, text)| Some((name.clone(), compile(&name, &text)?)));
+                Ok(Arc::new(Known { roster: Roster::new(subscribers), schemas: schemas.collect() }))
+            }
         }
-        let Subscriptions { version, subscribers, schemas } = store.subscriptions(&head.id).await?;
-        let schemas = schemas.into_iter().filter_map(|(name, text)| Some((name.clone(), compile(&name, &text)?)));
-        let known = Arc::new(Known { roster: Roster::new(subscribers), schemas: schemas.collect() });
-        if self.kept.len() >= TENANTS_MAX {
-            self.kept.clear();
-        }
-        self.kept.insert(head.id.clone(), (version, known.clone()));
-        Ok(known)
     }
 }
 

@@ -4,38 +4,32 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
-use tracing::{error, warn};
+use tracing::warn;
 use whimbrel_core::contract::Contracts;
-use whimbrel_core::event::Event;
 use whimbrel_core::id::PackId;
 use whimbrel_core::message::{Job, PROTOBUF, encode_jobs};
 use whimbrel_core::pace::Pace;
 use whimbrel_core::port::{
-    Accepted, Acker, Clock, Fanout, Lane, Message, Publisher, Queue, QueueError, Received, Route, Source, Store,
-    StoreError, insist,
+    Accepted, Acker, Clock, Fanout, Lane, Message, Publisher, Queue, QueueError, Received, Route, Source, Store, insist,
 };
 use whimbrel_core::problem::Rejection;
-use whimbrel_core::{TenantId, Timestamp};
-use whimbrel_telemetry::Span;
 
-use crate::admit::{check, claim};
+use crate::batch::{Batch, Rejected, Sorted, chunks};
 use crate::budget::Budget;
 use crate::directory::{Directory, Tenants};
-use crate::fanout::{fanout, jobs};
+use crate::fanout::jobs;
 use crate::publishers::Publishers;
-use crate::read::{Incoming, read};
+use crate::read::read;
 use crate::span;
+use crate::storing::Halt;
 use crate::unpack::unpack;
 
 /// Messages taken at once, and events handled together: there may be several in a message.
 const BATCH_MAX: usize = 256;
 /// Unacked messages: two batches.
 const PREFETCH: u16 = 512;
-/// Deliveries written in one transaction, unless a single event has more (rule 21).
-const DELIVERIES_MAX: usize = 4096;
 /// Between two batches, at least; less after a small one.
 const GAP: Duration = Duration::from_millis(8);
-const BACKOFF_MAX: Duration = Duration::from_secs(2);
 
 /// What ingest works with.
 #[derive(Clone)]
@@ -62,26 +56,6 @@ pub struct Ingest {
 struct Memory {
     directory: Directory,
     budget: Budget,
-}
-
-/// A batch between its receipt and its ack.
-struct Batch {
-    received: Vec<Received>,
-    incoming: Vec<Result<Incoming, Rejection>>,
-    begun: Timestamp,
-}
-
-/// A batch, sorted by where it goes.
-#[derive(Default)]
-struct Sorted {
-    /// What goes to the store.
-    fanouts: Vec<Fanout>,
-    /// The place of each in the batch.
-    places: Vec<usize>,
-    /// The span of each.
-    spans: Vec<Option<Span>>,
-    /// What goes to parking, by place.
-    rejected: Vec<(usize, Rejection)>,
 }
 
 /// Consumes events until `stop` is cancelled. Only a fatal error of the queue ends it earlier.
@@ -152,15 +126,65 @@ impl Ingest {
         let Some(last) = received.last().map(|message| message.tag) else { return Ok(()) };
         let incoming = received.iter().map(|message| self.publishers.admit(message, read(message)?)).collect();
         let batch = Batch { received, incoming, begun: self.clock.now() };
-        let Some((tenants, candidates)) = self.admit(&mut memory.directory, &batch, stop).await else { return Ok(()) };
-        let Sorted { fanouts, places, spans, mut rejected } = self.sort(&batch, candidates, &tenants);
+        match self.take(publisher, memory, &batch, stop).await {
+            Ok(rejected) => {
+                self.park(publisher, &batch, rejected, stop).await?;
+                acker.ack_through(last).await
+            }
+            Err(Halt::Stopping) => Ok(()),
+            Err(Halt::Queue(error)) => Err(error),
+        }
+    }
+
+    /// Stores the batch's events and publishes their first jobs; gives those that are to be parked. By copies of its
+    /// tenants, and by the tenants as they are when a copy is missing or old, or may decide more than who gets what.
+    async fn take(
+        &self,
+        publisher: &dyn Publisher,
+        memory: &mut Memory,
+        batch: &Batch,
+        stop: &CancellationToken,
+    ) -> Result<Rejected, Halt> {
+        let ids = batch.tenants();
+        let mut copies = if batch.is_checked() { memory.directory.copies(&ids) } else { None };
+        loop {
+            let tenants = match copies.take() {
+                Some(copies) => copies,
+                None => self.tenants(&mut memory.directory, &ids, stop).await?,
+            };
+            if let Some(rejected) = self.take_as_of(publisher, &mut memory.budget, batch, &tenants, stop).await? {
+                return Ok(rejected);
+            }
+        }
+    }
+
+    /// `None` if the tenants turn out to be others by now. What was stored until then is there when it is tried again,
+    /// and its jobs are published.
+    async fn take_as_of(
+        &self,
+        publisher: &dyn Publisher,
+        budget: &mut Budget,
+        batch: &Batch,
+        tenants: &Tenants,
+        stop: &CancellationToken,
+    ) -> Result<Option<Rejected>, Halt> {
+        let candidates = self.admit(batch, tenants, stop).await?;
+        let sweep_at = self.clock.now() + self.sweep_grace;
+        let Sorted { fanouts, places, spans, mut rejected } =
+            Sorted::new(batch, candidates, tenants, sweep_at, &*self.clock);
+        // Copies are confirmed by the store, so whatever does not go there is not for them to decide.
+        if !tenants.are_certain() && fanouts.len() < batch.received.len() {
+            return Ok(None);
+        }
         let mut spans = spans.into_iter();
         let mut rest = &places[..];
         for chunk in chunks(&fanouts) {
             let places = rest.split_off(..chunk.len()).expect("as many places as fanouts");
-            let Some(accepted) = self.accept(chunk, stop).await else { return Ok(()) };
+            let Some(accepted) = self.accept(&tenants.as_of, chunk, stop).await? else { return Ok(None) };
+            let stored = accepted.iter().filter(|accepted| accepted.is_ok()).count();
+            metrics::counter!("whimbrel_events_accepted_total").increment(stored as u64);
             let again = places.iter().map(|place| batch.received[*place].redeliveries > 0);
-            let jobs = self.jobs(chunk.iter().zip(&accepted).zip(again), &tenants, &mut memory.budget);
+            let jobs = self.jobs(chunk.iter().zip(&accepted).zip(again), tenants, budget);
             self.publish(publisher, jobs, stop).await?;
             for (((fanout, place), accepted), span) in chunk.iter().zip(places).zip(accepted).zip(spans.by_ref()) {
                 match accepted {
@@ -169,71 +193,14 @@ impl Ingest {
                 }
             }
         }
-        self.park(publisher, &batch, rejected, stop).await?;
-        acker.ack_through(last).await
-    }
-
-    /// Tried until the store answers: meanwhile the batch stays unacked. `None` when stopping.
-    async fn admit(
-        &self,
-        directory: &mut Directory,
-        batch: &Batch,
-        stop: &CancellationToken,
-    ) -> Option<(Tenants, Vec<Result<Event, Rejection>>)> {
-        let mut ids: Vec<TenantId> = batch.incoming.iter().flatten().map(|incoming| incoming.tenant.clone()).collect();
-        ids.sort_unstable();
-        ids.dedup();
-        let mut backoff = Duration::from_millis(50);
-        loop {
-            match self.try_admit(directory, batch, &ids).await {
-                Ok(admitted) => return Some(admitted),
-                Err(error) => pause(&error, &mut backoff, stop).await?,
-            }
-        }
-    }
-
-    async fn try_admit(
-        &self,
-        directory: &mut Directory,
-        batch: &Batch,
-        ids: &[TenantId],
-    ) -> Result<(Tenants, Vec<Result<Event, Rejection>>), StoreError> {
-        let tenants = if ids.is_empty() { Tenants::new() } else { directory.read(&*self.store, ids).await? };
-        let contracts = self.contracts.current();
-        let mut candidates = check(&batch.incoming, &tenants, &contracts, self.retention, &*self.clock);
-        claim(&*self.store, &batch.incoming, &mut candidates, &tenants, &contracts, self.clock.now()).await?;
-        Ok((tenants, candidates))
-    }
-
-    /// What goes to the store, and what goes to parking.
-    fn sort(&self, batch: &Batch, candidates: Vec<Result<Event, Rejection>>, tenants: &Tenants) -> Sorted {
-        let sweep_at = self.clock.now() + self.sweep_grace;
-        let mut sorted = Sorted::default();
-        sorted.fanouts.reserve(candidates.len());
-        for (place, candidate) in candidates.into_iter().enumerate() {
-            match candidate {
-                Ok(mut event) => {
-                    let span = span::begin(&batch.incoming[place], &mut event, &*self.clock);
-                    let known = tenants.get(&event.tenant).map(|(_, known)| known.clone()).unwrap_or_default();
-                    let except = batch.incoming[place].as_ref().ok().and_then(|incoming| incoming.except_endpoint);
-                    if let Some(fanout) = fanout(event, &known.roster, except, sweep_at) {
-                        sorted.fanouts.push(fanout);
-                        sorted.places.push(place);
-                        sorted.spans.push(span);
-                    }
-                }
-                Err(rejection) => sorted.rejected.push((place, rejection)),
-            }
-        }
-        metrics::counter!("whimbrel_events_accepted_total").increment(sorted.fanouts.len() as u64);
-        sorted
+        Ok(Some(rejected))
     }
 
     async fn park(
         &self,
         publisher: &dyn Publisher,
         batch: &Batch,
-        rejected: Vec<(usize, Rejection)>,
+        rejected: Rejected,
         stop: &CancellationToken,
     ) -> Result<(), QueueError> {
         let messages: Vec<Message> = rejected
@@ -252,33 +219,6 @@ impl Ingest {
             })
             .collect();
         insist(publisher, messages, stop.cancelled()).await
-    }
-
-    /// Tried until the store takes it; a chunk that the store refuses is taken event by event, and the
-    /// one at fault is parked (rule 19).
-    async fn accept(&self, chunk: &[Fanout], stop: &CancellationToken) -> Option<Vec<Result<Accepted, Rejection>>> {
-        let mut backoff = Duration::from_millis(50);
-        loop {
-            let begun = tokio::time::Instant::now();
-            let accepted = self.store.accept(chunk).await;
-            metrics::histogram!("whimbrel_store_commit_seconds", "call" => "accept")
-                .record(begun.elapsed().as_secs_f64());
-            match accepted {
-                Ok(accepted) => return Some(accepted.into_iter().map(Ok).collect()),
-                Err(StoreError::Refused(reason)) if chunk.len() == 1 => {
-                    error!(event = %chunk[0].event.id, reason, "the store refuses this event");
-                    let message = format!("the store cannot take it: {reason}");
-                    return Some(vec![Err(Rejection::new("store_refused", "", message))]);
-                }
-                Err(StoreError::Refused(_)) => {
-                    let (first, second) = chunk.split_at(chunk.len() / 2);
-                    let mut accepted = Box::pin(self.accept(first, stop)).await?;
-                    accepted.extend(Box::pin(self.accept(second, stop)).await?);
-                    return Some(accepted);
-                }
-                Err(error) => pause(&error, &mut backoff, stop).await?,
-            }
-        }
     }
 
     /// A blocked broker gets nothing: the sweep publishes what is pending (rule 16).
@@ -326,35 +266,4 @@ impl Ingest {
         }
         [(Lane::Live, live), (Lane::Bulk, bulk)]
     }
-}
-
-/// Waits before the next try; `None` when stopping.
-async fn pause(error: &StoreError, backoff: &mut Duration, stop: &CancellationToken) -> Option<()> {
-    warn!(%error, "ingest cannot use the store at the moment; tried again");
-    tokio::select! {
-        () = stop.cancelled() => None,
-        () = tokio::time::sleep(*backoff) => {
-            *backoff = (*backoff * 2).min(BACKOFF_MAX);
-            Some(())
-        }
-    }
-}
-
-/// Parts of a batch with at most [`DELIVERIES_MAX`] deliveries each, or a single event.
-fn chunks(fanouts: &[Fanout]) -> Vec<&[Fanout]> {
-    let mut chunks = Vec::new();
-    let mut start = 0;
-    let mut deliveries = 0;
-    for (place, fanout) in fanouts.iter().enumerate() {
-        if place > start && deliveries + fanout.deliveries.len() > DELIVERIES_MAX {
-            chunks.push(&fanouts[start..place]);
-            start = place;
-            deliveries = 0;
-        }
-        deliveries += fanout.deliveries.len();
-    }
-    if start < fanouts.len() {
-        chunks.push(&fanouts[start..]);
-    }
-    chunks
 }

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod admit;
+mod batch;
 mod budget;
 mod directory;
 mod fanout;
@@ -9,6 +10,7 @@ mod publishers;
 mod read;
 mod roster;
 mod span;
+mod storing;
 mod unpack;
 
 pub use ingest::{Ingest, run};

@@ -57,11 +57,15 @@ impl Intake for PostgresStore {
         Ok(self.claim_keys(claims, now).await?)
     }
 
-    async fn accept(&self, batch: &[Fanout]) -> Result<Vec<Accepted>, StoreError> {
-        match self.try_accept(batch).await {
+    async fn accept_as_of(
+        &self,
+        versions: &[(TenantId, i64)],
+        batch: &[Fanout],
+    ) -> Result<Option<Vec<Accepted>>, StoreError> {
+        match self.try_accept(versions, batch).await {
             Err(Fault::Sql(error)) if is_missing_partition(&error) => {
                 self.ensure_days(batch.iter().map(|fanout| fanout.event.id.created_at())).await?;
-                Ok(self.try_accept(batch).await?)
+                Ok(self.try_accept(versions, batch).await?)
             }
             answer => Ok(answer?),
         }

@@ -74,7 +74,7 @@ impl Tenants for PostgresStore {
             .await
             .map_err(Fault::from)?;
         let row = sqlx::query(concat!(
-            "UPDATE tenants SET name = $2, limits = $4::jsonb, contract = CASE
+            "UPDATE tenants SET name = $2, limits = $4::jsonb, endpoints_version = endpoints_version + 1, contract = CASE
                      WHEN EXISTS (SELECT 1 FROM endpoints WHERE tenant_id = $1) THEN contract ELSE $3 END
                  WHERE id = $1 RETURNING ",
             tenant_columns!(),

@@ -11,6 +11,7 @@ use whimbrel_core::delivery::{Delivery, DeliveryState};
 use whimbrel_core::event::Event;
 use whimbrel_core::id::{EndpointId, EventId};
 use whimbrel_core::port::{Accepted, Fanout};
+use whimbrel_core::tenant::TenantId;
 
 use crate::fault::{Fault, is_repeat};
 use crate::open::PostgresStore;
@@ -37,25 +38,50 @@ macro_rules! insert_deliveries {
     };
 }
 
-/// Events with their deliveries; fails when one is there.
-const ACCEPT_NEW: &str = concat!("WITH made AS (", insert_deliveries!(), ") ", insert_events!());
+/// One row if all of these tenants are at these versions. Takes two arrays more. A join would be quicker only for hundreds of
+/// tenants.
+macro_rules! unchanged {
+    () => {
+        "WITH unchanged AS (
+             SELECT 1 FROM tenants
+             WHERE id = ANY($18::text[]) AND endpoints_version = ($19::bigint[])[array_position($18, id)]
+             HAVING count(*) = cardinality($18))"
+    };
+}
+
+/// Events with their deliveries; fails when one is there, and stores none if a tenant has changed.
+const ACCEPT_NEW: &str = concat!(
+    unchanged!(),
+    ", made AS (",
+    insert_deliveries!(),
+    " WHERE EXISTS (SELECT FROM unchanged)) ",
+    insert_events!(),
+    " WHERE EXISTS (SELECT FROM unchanged)"
+);
 
 /// Gives the ids of those that were inserted.
 const INSERT_EVENTS: &str = concat!(insert_events!(), " ON CONFLICT (id) DO NOTHING RETURNING id");
 
-/// Events that are not there, with their deliveries. Gives the ids of those events.
+/// Events that are not there, with their deliveries. Gives the ids of those events, NULL if there are none, and no row
+/// at all if a tenant has changed.
 const ACCEPT: &str = concat!(
-    "WITH fresh AS (",
+    unchanged!(),
+    ", fresh AS (",
     insert_events!(),
-    " ON CONFLICT (id) DO NOTHING RETURNING id), made AS (",
+    " WHERE EXISTS (SELECT FROM unchanged) ON CONFLICT (id) DO NOTHING RETURNING id), made AS (",
     insert_deliveries!(),
-    " WHERE d.event_id IN (SELECT id FROM fresh) ON CONFLICT (id) DO NOTHING) SELECT id FROM fresh"
+    " WHERE d.event_id IN (SELECT id FROM fresh) ON CONFLICT (id) DO NOTHING)
+     SELECT fresh.id FROM unchanged LEFT JOIN fresh ON true"
 );
 
 impl PostgresStore {
     /// One statement, which is its own transaction: one round trip between an event and its jobs.
-    pub(super) async fn try_accept(&self, batch: &[Fanout]) -> Result<Vec<Accepted>, Fault> {
-        let mut fresh = self.insert_batch(batch).await?;
+    pub(super) async fn try_accept(
+        &self,
+        versions: &[(TenantId, i64)],
+        batch: &[Fanout],
+    ) -> Result<Option<Vec<Accepted>>, Fault> {
+        let Some(mut fresh) = self.insert_batch(versions, batch).await? else { return Ok(None) };
         let mut answers = Vec::with_capacity(batch.len());
         for fanout in batch {
             // An event that stands twice in the batch is fresh the first time only.
@@ -63,19 +89,28 @@ impl PostgresStore {
             let pending = if repeated { still_pending(&self.keyed, fanout.event.id).await? } else { pending(fanout) };
             answers.push(Accepted { repeated, pending });
         }
-        Ok(answers)
+        Ok(Some(answers))
     }
 
-    /// Events, and the deliveries of those that were not there, whose ids it gives.
-    async fn insert_batch(&self, batch: &[Fanout]) -> Result<HashSet<Uuid>, Fault> {
+    /// Events, and the deliveries of those that were not there, whose ids it gives. `None` if a tenant has changed.
+    async fn insert_batch(
+        &self,
+        versions: &[(TenantId, i64)],
+        batch: &[Fanout],
+    ) -> Result<Option<HashSet<Uuid>>, Fault> {
+        if batch.is_empty() {
+            return Ok(Some(HashSet::new()));
+        }
         if self.new_events.is_given() {
-            match accept(ACCEPT_NEW, batch).execute(&self.keyed).await.map_err(Fault::from) {
-                Ok(_) => return Ok(batch.iter().map(|fanout| fanout.event.id.uuid()).collect()),
+            match accept(ACCEPT_NEW, versions, batch).execute(&self.keyed).await.map_err(Fault::from) {
+                Ok(done) if done.rows_affected() == 0 => return Ok(None),
+                Ok(_) => return Ok(Some(batch.iter().map(|fanout| fanout.event.id.uuid()).collect())),
                 Err(fault) if is_repeat(&fault) => self.new_events.betray(),
                 Err(fault) => return Err(fault),
             }
         }
-        ids(&accept(ACCEPT, batch).fetch_all(&self.keyed).await?)
+        let rows = accept(ACCEPT, versions, batch).fetch_all(&self.keyed).await?;
+        Ok(if rows.is_empty() { None } else { Some(ids(&rows)?) })
     }
 }
 
@@ -92,14 +127,17 @@ pub(crate) async fn insert_events(
     ids(&bind_events(sqlx::query(INSERT_EVENTS), batch).fetch_all(connection).await?)
 }
 
+/// Without the NULL that stands for none.
 fn ids(rows: &[PgRow]) -> Result<HashSet<Uuid>, Fault> {
-    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+    rows.iter().filter_map(|row| row.try_get(0).map_err(Fault::from).transpose()).collect()
 }
 
-fn accept<'q>(sql: &'static str, batch: &'q [Fanout]) -> Arrays<'q> {
+fn accept<'q>(sql: &'static str, versions: &'q [(TenantId, i64)], batch: &'q [Fanout]) -> Arrays<'q> {
     let query = bind_events(sqlx::query(sql), batch.iter().map(|fanout| &fanout.event));
     let deliveries = batch.iter().flat_map(|fanout| fanout.deliveries.iter().map(move |delivery| (fanout, delivery)));
     bind_deliveries(query, &deliveries.collect::<Vec<_>>())
+        .bind(versions.iter().map(|(tenant, _)| tenant.as_str()).collect::<Vec<_>>())
+        .bind(versions.iter().map(|(_, version)| *version).collect::<Vec<_>>())
 }
 
 type Arrays<'q> = Query<'q, Postgres, PgArguments>;

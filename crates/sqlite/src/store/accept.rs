@@ -1,23 +1,28 @@
 //! Storing events and their deliveries.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use sqlx::{Row as _, SqliteConnection};
 use whimbrel_core::delivery::{Delivery, DeliveryState};
 use whimbrel_core::event::Event;
 use whimbrel_core::id::EventId;
 use whimbrel_core::port::{Accepted, Fanout};
+use whimbrel_core::tenant::TenantId;
 
 use super::rows;
 use crate::batch::{Batch, ROWS_MAX};
 use crate::fault::Fault;
 
-/// See [`whimbrel_core::port::Intake::accept`].
-pub(super) async fn accept(tx: &mut SqliteConnection, batch: &[Fanout]) -> Result<Vec<Accepted>, Fault> {
+/// See [`whimbrel_core::port::Intake::accept_as_of`].
+pub(super) async fn accept(
+    tx: &mut SqliteConnection,
+    versions: &[(TenantId, i64)],
+    batch: &[Fanout],
+) -> Result<Option<Vec<Accepted>>, Fault> {
     let mut seen = HashSet::with_capacity(batch.len());
     let first: Vec<&Fanout> = batch.iter().filter(|fanout| seen.insert(fanout.event.id)).collect();
     let events: Vec<&Event> = first.iter().map(|fanout| &fanout.event).collect();
-    let mut stored = insert_events(tx, &events).await?;
+    let Some(mut stored) = insert_events(tx, versions, &events).await? else { return Ok(None) };
     let fresh: Vec<&Fanout> = first.into_iter().filter(|fanout| !stored.contains(&fanout.event.id)).collect();
     insert_deliveries(tx, &fresh).await?;
 
@@ -32,25 +37,35 @@ pub(super) async fn accept(tx: &mut SqliteConnection, batch: &[Fanout]) -> Resul
         };
         answers.push(Accepted { repeated, pending });
     }
-    Ok(answers)
+    Ok(Some(answers))
 }
 
 /// Stores those events that are not there yet, none of which may come twice, and gives the others. These are rare, so they
-/// are looked for only when an insert has met one.
-pub(super) async fn insert_events(tx: &mut SqliteConnection, events: &[&Event]) -> Result<HashSet<EventId>, Fault> {
+/// are looked for only when an insert has met one. `None`, and nothing is stored, when a tenant is not at its version.
+pub(super) async fn insert_events(
+    tx: &mut SqliteConnection,
+    versions: &[(TenantId, i64)],
+    events: &[&Event],
+) -> Result<Option<HashSet<EventId>>, Fault> {
+    let versions: HashMap<&str, i64> = versions.iter().map(|(tenant, version)| (tenant.as_str(), *version)).collect();
+    let versions = serde_json::json!(versions).to_string();
     let mut stored = HashSet::new();
     for chunk in events.chunks(ROWS_MAX) {
-        match insert(tx, chunk).await {
+        match insert(tx, &versions, chunk).await {
+            // It got as far as a row, so the versions are as they were.
             Err(fault) if fault.is_conflict() => {
                 let found = find(tx, chunk).await?;
                 let fresh: Vec<&Event> = chunk.iter().copied().filter(|event| !found.contains(&event.id)).collect();
-                insert(tx, &fresh).await?;
+                insert(tx, &versions, &fresh).await?;
                 stored.extend(found);
             }
-            inserted => inserted?,
+            Err(fault) => return Err(fault),
+            // In the first chunk, if at all: it is one transaction.
+            Ok(0) => return Ok(None),
+            Ok(_) => {}
         }
     }
-    Ok(stored)
+    Ok(Some(stored))
 }
 
 /// Those that are there; at most [`ROWS_MAX`] events.
@@ -68,18 +83,21 @@ async fn find(tx: &mut SqliteConnection, events: &[&Event]) -> Result<HashSet<Ev
     rows.iter().map(|row| Ok(EventId::from_uuid(row.try_get(0)?))).collect()
 }
 
-/// Stores events that are not there; at most [`ROWS_MAX`].
-async fn insert(tx: &mut SqliteConnection, events: &[&Event]) -> Result<(), Fault> {
+/// Stores events that are not there; at most [`ROWS_MAX`]. None if a tenant is not at its version, of those in this JSON
+/// object. Gives how many.
+async fn insert(tx: &mut SqliteConnection, versions: &str, events: &[&Event]) -> Result<u64, Fault> {
     static INSERT: Batch = Batch::new(
-        "INSERT INTO events (id, tenant_id, event_type, occurred_at, body, data_start, data_end, traceparent,
+        "WITH changed AS (
+             SELECT 1 FROM json_each(?) v LEFT JOIN tenants t ON t.id = v.key WHERE t.endpoints_version IS NOT v.value)
+         INSERT INTO events (id, tenant_id, event_type, occurred_at, body, data_start, data_end, traceparent,
              tracestate, only_endpoint) SELECT * FROM (VALUES ",
         "(?,?,?,?,?,?,?,?,?,?)",
-        ") WHERE column1 IS NOT NULL",
+        ") WHERE column1 IS NOT NULL AND NOT EXISTS (SELECT 1 FROM changed)",
     );
     if events.is_empty() {
-        return Ok(());
+        return Ok(0);
     }
-    let mut query = sqlx::query(INSERT.sql(events.len()));
+    let mut query = sqlx::query(INSERT.sql(events.len())).bind(versions);
     for event in events {
         let Event { id, tenant, event_type, occurred_at, body, data_range, trace, only_endpoint } = event;
         query = query
@@ -94,8 +112,7 @@ async fn insert(tx: &mut SqliteConnection, events: &[&Event]) -> Result<(), Faul
             .bind(&trace.tracestate)
             .bind(only_endpoint.map(whimbrel_core::EndpointId::uuid));
     }
-    query.execute(tx).await?;
-    Ok(())
+    Ok(query.execute(tx).await?.rows_affected())
 }
 
 /// Made pending or held, with their first attempt to come.

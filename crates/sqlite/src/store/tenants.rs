@@ -51,7 +51,7 @@ pub(super) async fn list(reads: &SqlitePool, page: Page<TenantId>) -> Result<Vec
 /// See [`whimbrel_core::port::Tenants::update_tenant`] (rule 26).
 pub(super) async fn update(tx: &mut SqliteConnection, changed: &Tenant) -> Result<Option<Tenant>, Fault> {
     let row = sqlx::query(
-        "UPDATE tenants SET name = ?2, limits = ?4,
+        "UPDATE tenants SET name = ?2, limits = ?4, endpoints_version = endpoints_version + 1,
              contract = iif(EXISTS (SELECT 1 FROM endpoints WHERE tenant_id = ?1), contract, ?3)
          WHERE id = ?1 RETURNING id, name, contract, limits, erase_before, created_at",
     )

@@ -81,7 +81,18 @@ pub trait Intake: Send + Sync {
     /// key counts as free.
     async fn claim(&self, claims: &[Claim], now: Timestamp) -> Result<Vec<Claimed>, StoreError>;
 
-    /// Stores events and their deliveries; one answer per event, in order. An event that is stored
-    /// already changes nothing.
-    async fn accept(&self, batch: &[Fanout]) -> Result<Vec<Accepted>, StoreError>;
+    /// Stores events and their deliveries if all these tenants are at these versions
+    /// ([`crate::tenant::TenantHead::endpoints_version`]); one answer per event, in order. An event that is stored
+    /// already changes nothing. Otherwise, `None`: a tenant has changed or is gone, and nothing was stored.
+    async fn accept_as_of(
+        &self,
+        versions: &[(TenantId, i64)],
+        batch: &[Fanout],
+    ) -> Result<Option<Vec<Accepted>>, StoreError>;
+
+    /// [`Intake::accept_as_of`], whatever has changed.
+    async fn accept(&self, batch: &[Fanout]) -> Result<Vec<Accepted>, StoreError> {
+        let accepted = self.accept_as_of(&[], batch).await?;
+        accepted.ok_or_else(|| StoreError::Refused("the version of no tenant is another than it was".to_owned()))
+    }
 }

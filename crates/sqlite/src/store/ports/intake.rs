@@ -23,11 +23,11 @@ impl Intake for SqliteStore {
         self.write(move |tx| Box::pin(async move { claim::claim(tx, &claims, now).await })).await
     }
 
-    async fn accept(&self, batch: &[Fanout]) -> Answer<Vec<Accepted>> {
+    async fn accept_as_of(&self, versions: &[(TenantId, i64)], batch: &[Fanout]) -> Answer<Option<Vec<Accepted>>> {
         if batch.is_empty() {
-            return Ok(Vec::new());
+            return Ok(Some(Vec::new()));
         }
-        let batch = batch.to_vec();
-        self.write(move |tx| Box::pin(async move { accept::accept(tx, &batch).await })).await
+        let (versions, batch) = (versions.to_vec(), batch.to_vec());
+        self.write(move |tx| Box::pin(async move { accept::accept(tx, &versions, &batch).await })).await
     }
 }

@@ -23,7 +23,7 @@ pub(in crate::store) async fn load_log(
     let mut seen = HashSet::with_capacity(logged.len());
     let logged: Vec<&LoggedEvent> = logged.iter().filter(|logged| seen.insert(logged.event.id)).collect();
     let events: Vec<&Event> = logged.iter().map(|logged| &logged.event).collect();
-    let stored = accept::insert_events(tx, &events).await?;
+    let stored = accept::insert_events(tx, &[], &events).await?.unwrap_or_default();
     let new: Vec<&LoggedEvent> = logged.into_iter().filter(|logged| !stored.contains(&logged.event.id)).collect();
     let deliveries: Vec<&DeliveryRow> =
         new.iter().flat_map(|logged| &logged.deliveries).map(|delivery| &delivery.row).collect();

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 use futures::future::try_join_all;
 use whimbrel_core::delivery::{Delivery, DeliveryState, WaitReason};
 use whimbrel_core::endpoint::{EndpointStatus, Subscriber};
@@ -258,6 +258,68 @@ pub async fn a_repeated_event_stands_alone_in_a_large_batch(world: &World) -> Ch
     let deliveries: Vec<_> = batch.iter().map(|fanout| fanout.deliveries[0].id).collect();
     ensure!(world.store.positions(&deliveries).await?.len() == batch.len(), "not every delivery is stored");
     Ok(())
+}
+
+/// One of two tenants has changed: nothing of the batch is stored, whether its events are new or not, and however the
+/// engine inserts them.
+pub async fn a_batch_is_stored_as_of_its_tenants_versions(world: &World) -> Checked {
+    let (acme, one) = world.acme().await?;
+    let globex = world.tenant("globex").await?;
+    let stored = world.fanout(world.event(&acme, "order.created"), &[one.id]);
+    let mut batch = vec![stored.clone()];
+    batch.extend((0..200).map(|_| world.fanout(world.event(&acme, "order.created"), &[one.id])));
+    let versions = [
+        (acme.clone(), world.endpoints_version(&acme).await?),
+        (globex.clone(), world.endpoints_version(&globex).await? + 1),
+    ];
+    let outdated = async |versions: &[_], batch: &[_]| -> Checked {
+        let accepted = world.store.accept_as_of(versions, batch).await?;
+        ensure!(accepted.is_none(), "{accepted:?} as of {versions:?}");
+        Ok(())
+    };
+    outdated(&versions, &batch).await?;
+    outdated(&[versions[0].clone(), (tenant_id("nobody"), 1)], &batch).await?;
+    ensure!(world.store.event(&acme, stored.event.id).await?.is_none(), "an event is stored");
+    ensure!(world.store.deliveries_of_event(&acme, stored.event.id).await?.is_empty(), "a delivery is stored");
+
+    let versions = [versions[0].clone(), (globex.clone(), world.endpoints_version(&globex).await?)];
+    let accepted = world.store.accept_as_of(&versions, &batch[..1]).await?;
+    ensure!(accepted.is_some_and(|accepted| !accepted[0].repeated), "the first was not stored");
+    let accepted = world.store.accept_as_of(&versions, &batch).await?;
+    let repeated = accepted.iter().flatten().filter(|answer| answer.repeated).count();
+    ensure!(repeated == 1, "{repeated} are repeated of those stored as of {versions:?}");
+    // All of them repeated.
+    let accepted = world.store.accept_as_of(&versions, &batch).await?;
+    ensure!(accepted.is_some_and(|accepted| accepted.iter().all(|answer| answer.repeated)), "not all are repeated");
+    world.endpoint(&globex).await?;
+    outdated(&versions, &batch).await?;
+    batch.push(world.fanout(world.event(&acme, "order.created"), &[one.id]));
+    outdated(&versions, &batch).await?;
+    ensure!(world.store.event(&acme, batch[201].event.id).await?.is_none(), "the new one among others is stored");
+    Ok(())
+}
+
+/// What ingest keeps of a tenant is its contract and limits, too.
+pub async fn every_change_of_a_tenant_raises_its_version(world: &World) -> Checked {
+    let (acme, endpoint) = world.acme().await?;
+    let mut before = world.endpoints_version(&acme).await?;
+    let mut raised = async |what: &str| -> Checked {
+        let now = world.endpoints_version(&acme).await?;
+        ensure!(now > before, "{what}: {before}, then {now}");
+        before = now;
+        Ok(())
+    };
+    let mut tenant = world.store.tenant(&acme).await?.context("the tenant")?;
+    tenant.limits.payload_bytes = Some(1_000);
+    world.store.update_tenant(&tenant).await?;
+    raised("limits").await?;
+    let change = EndpointChange { status: Some((EndpointStatus::Disabled, world.now())), ..EndpointChange::default() };
+    world.update(&endpoint, &change).await?;
+    raised("an endpoint's status").await?;
+    world.endpoint(&acme).await?;
+    raised("a new endpoint").await?;
+    world.store.delete_endpoint(&acme, endpoint.id).await?;
+    raised("an endpoint less").await
 }
 
 /// Consumers that got the same events at once, in opposite orders and with different ideas of who is

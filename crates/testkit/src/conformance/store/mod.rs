@@ -103,6 +103,8 @@ macro_rules! store_conformance {
             a_repeated_event_gives_first_attempts_only,
             an_event_twice_in_a_batch_is_repeated_the_second_time,
             a_repeated_event_stands_alone_in_a_large_batch,
+            a_batch_is_stored_as_of_its_tenants_versions,
+            every_change_of_a_tenant_raises_its_version,
             rule_21_concurrent_accepts_freeze_one_set,
             // lookup
             endpoints_are_those_that_exist,
