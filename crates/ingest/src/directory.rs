@@ -67,30 +67,29 @@ impl Directory {
         if ids.is_empty() {
             return Ok(Tenants::default());
         }
-        let heads = store.tenant_heads(ids).await?;
-        if self.kept.len() + heads.len() > TENANTS_MAX {
-            self.kept.clear();
-        }
         let mut tenants = Tenants::default();
-        for head in heads {
+        for head in store.tenant_heads(ids).await? {
             let known = self.known(store, &head).await?;
-            self.kept.insert(head.id.clone(), (head.clone(), known.clone()));
             tenants.known.insert(head.id.clone(), (head, known));
         }
         Ok(tenants)
     }
 
-    async fn known(&self, store: &dyn Intake, head: &TenantHead) -> Result<Arc<Known>, StoreError> {
-        match self.kept.get(&head.id) {
-            Some((copy, known)) if copy.endpoints_version == head.endpoints_version => Ok(known.clone()),
-            // Should these be later than the head, the next batch finds the head's version old and reads both anew.
-            _ => {
-                let Subscriptions { subscribers, schemas, .. } = store.subscriptions(&head.id).await?;
-                let schemas =
-                    schemas.into_iter().filter_map(|(name, text)| Some((name.clone(), compile(&name, &text)?)));
-                Ok(Arc::new(Known { roster: Roster::new(subscribers), schemas: schemas.collect() }))
-            }
+    async fn known(&mut self, store: &dyn Intake, head: &TenantHead) -> Result<Arc<Known>, StoreError> {
+        if let Some((copy, known)) = self.kept.get(&head.id)
+            && copy.endpoints_version == head.endpoints_version
+        {
+            return Ok(known.clone());
         }
+        let Subscriptions { subscribers, schemas, .. } = store.subscriptions(&head.id).await?;
+        let schemas = schemas.into_iter().filter_map(|(name, text)| Some((name.clone(), compile(&name, &text)?)));
+        let known = Arc::new(Known { roster: Roster::new(subscribers), schemas: schemas.collect() });
+        if self.kept.len() >= TENANTS_MAX {
+            self.kept.clear();
+        }
+        // Should these be later than the head, the next batch finds the head's version old and reads both anew.
+        self.kept.insert(head.id.clone(), (head.clone(), known.clone()));
+        Ok(known)
     }
 }
 

@@ -136,8 +136,9 @@ impl Ingest {
         }
     }
 
-    /// Stores the batch's events and publishes their first jobs; gives those that are to be parked. By copies of its
-    /// tenants, and by the tenants as they are when a copy is missing or old, or may decide more than who gets what.
+    /// Stores the batch's events and publishes their first jobs; gives those that are to be parked. Copies of its tenants
+    /// serve if there is one of each, and only who gets what is to be decided; otherwise, or when one turns out to be old,
+    /// the tenants are read.
     async fn take(
         &self,
         publisher: &dyn Publisher,
@@ -158,8 +159,7 @@ impl Ingest {
         }
     }
 
-    /// `None` if the tenants turn out to be others by now. What was stored until then is there when it is tried again,
-    /// and its jobs are published.
+    /// `None` if the tenants turn out to have changed. What was stored until then has its jobs, and is a repeat next time.
     async fn take_as_of(
         &self,
         publisher: &dyn Publisher,
