@@ -64,9 +64,6 @@ impl Directory {
 
     /// The known ones among these, as they are now.
     pub(crate) async fn read(&mut self, store: &dyn Intake, ids: &[TenantId]) -> Result<Tenants, StoreError> {
-        if ids.is_empty() {
-            return Ok(Tenants::default());
-        }
         let mut tenants = Tenants::default();
         for head in store.tenant_heads(ids).await? {
             let known = self.known(store, &head).await?;
@@ -81,14 +78,16 @@ impl Directory {
         {
             return Ok(known.clone());
         }
-        let Subscriptions { subscribers, schemas, .. } = store.subscriptions(&head.id).await?;
+        let Subscriptions { version, subscribers, schemas } = store.subscriptions(&head.id).await?;
         let schemas = schemas.into_iter().filter_map(|(name, text)| Some((name.clone(), compile(&name, &text)?)));
         let known = Arc::new(Known { roster: Roster::new(subscribers), schemas: schemas.collect() });
         if self.kept.len() >= TENANTS_MAX {
             self.kept.clear();
         }
-        // Should these be later than the head, the next batch finds the head's version old and reads both anew.
-        self.kept.insert(head.id.clone(), (head.clone(), known.clone()));
+        // Both are of one moment, or the next batch reads both anew.
+        if version == head.endpoints_version {
+            self.kept.insert(head.id.clone(), (head.clone(), known.clone()));
+        }
         Ok(known)
     }
 }
