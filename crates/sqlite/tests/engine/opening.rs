@@ -88,3 +88,16 @@ async fn a_newer_schema_is_refused_in_one_line() -> anyhow::Result<()> {
     ensure!(!error.to_string().contains('\n') && error.to_string().contains("newer whimbrel"), "{error}");
     Ok(())
 }
+
+/// As `.cargo/config.toml` has it. That is handed over in a variable, which a later version of the crate could overlook.
+#[tokio::test]
+async fn sqlite_is_compiled_without_what_only_costs_here() -> anyhow::Result<()> {
+    let (dir, engine) = crate::common::open(Options::default()).await?;
+    let mut db = crate::common::look_into(dir.path()).await?;
+    let options: Vec<String> = sqlx::query_scalar("PRAGMA compile_options").fetch_all(&mut db).await?;
+    let is_set = |name: &str| options.iter().any(|option| option == name);
+    ensure!(is_set("DEFAULT_MEMSTATUS=0") && is_set("THREADSAFE=1"), "{options:?}");
+    ensure!(!is_set("ENABLE_MEMORY_MANAGEMENT") && !is_set("ENABLE_API_ARMOR"), "{options:?}");
+    drop(engine);
+    Ok(())
+}
