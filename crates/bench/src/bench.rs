@@ -53,7 +53,7 @@ impl Bench {
     }
 
     /// Measures the limits once more: a machine that others share is not always as fast, and a cost means something only
-    /// against limits of the same minute.
+    /// against limits of the same time.
     async fn measure_limits(&mut self) -> Result<()> {
         self.limits = Limits::measure(&self.servers, &self.receiver, self.sizes.floor).await?;
         self.all_limits.push(self.limits);
@@ -115,6 +115,23 @@ fn wanted(options: &Options) -> Vec<Scenario> {
     all.filter(|scenario| options.wants(*scenario) && (soaks || *scenario != Scenario::Soak)).collect()
 }
 
+/// Every case of one scenario once. What is about cost is held against the limits before and after it: the machine's speed
+/// may have changed meanwhile.
+async fn one_run(bench: &mut Bench, scenario: Scenario, engine: Engine) -> Result<Vec<Measured>> {
+    if !scenario.is_about_cost() {
+        return scenarios::run(bench, scenario, engine).await;
+    }
+    bench.measure_limits().await?;
+    let before = bench.limits;
+    let mut cases = scenarios::run(bench, scenario, engine).await?;
+    bench.measure_limits().await?;
+    let around = Limits::median(&[before, bench.limits]).unwrap_or(before);
+    for case in &mut cases {
+        case.hold_against(&around);
+    }
+    Ok(cases)
+}
+
 /// Every case of one scenario, over all runs.
 async fn repeated(
     bench: &mut Bench,
@@ -127,10 +144,7 @@ async fn repeated(
     for run in 1..=runs {
         let what = format!("{} {}: {}", engine.as_str(), scenario.letter(), scenario.title());
         progress.step(&if runs > 1 { format!("{what}, run {run} of {runs}") } else { what });
-        if scenario.is_about_cost() {
-            bench.measure_limits().await?;
-        }
-        let of_run = scenarios::run(bench, scenario, engine).await;
+        let of_run = one_run(bench, scenario, engine).await;
         let of_run = of_run.with_context(|| format!("scenario {} on {}", scenario.letter(), engine.as_str()))?;
         cases.resize_with(of_run.len(), Vec::new);
         for (case, measured) in cases.iter_mut().zip(of_run) {

@@ -126,7 +126,7 @@ impl Sizes {
             senders: Duration::from_secs(5),
             endpoints: 10_000,
             idle: Duration::from_secs(5),
-            floor: 4_000,
+            floor: 10_000,
         }
     }
 

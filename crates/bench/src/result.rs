@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer};
 
+use crate::floor::{Limits, Work};
 use crate::meter::{ByPart, float, float_of};
 use crate::receiver::Faults;
 use crate::system::Engine;
@@ -191,9 +192,11 @@ pub struct Measured {
     pub peak_mib: ByPart,
     /// Publish to receipt, in milliseconds.
     pub latency_ms: Option<Percentiles>,
+    /// What a delivery needs.
+    pub work: Work,
     /// CPU microseconds a delivery that the same work takes at least, computed from this machine's limits.
     pub floor_us: f64,
-    /// How many times that the case took; of several runs the median, each against the limits measured right before it.
+    /// How many times that the case took; of several runs the median, each against the limits of its own time.
     pub ratio: f64,
     /// Milliseconds from publish to receipt at least, where that is what the case is about.
     pub floor_ms: Option<f64>,
@@ -216,7 +219,13 @@ pub struct Measured {
 impl Measured {
     /// CPU microseconds a delivery of all that is measured.
     pub fn total_us(&self) -> f64 {
-        total_us(&self.cpu_us)
+        self.cpu_us.iter().filter(|(part, _)| part.is_measured()).map(|(_, us)| us).sum()
+    }
+
+    /// Takes the floor from these limits.
+    pub fn hold_against(&mut self, limits: &Limits) {
+        self.floor_us = limits.floor_us(self.work);
+        self.ratio = self.total_us() / self.floor_us;
     }
 
     /// Whether everything came exactly as expected.
@@ -247,11 +256,6 @@ impl Measured {
             ..middle
         })
     }
-}
-
-/// Of Whimbrel's own processes and its servers.
-pub(crate) fn total_us(cpu_us: &ByPart) -> f64 {
-    cpu_us.iter().filter(|(part, _)| part.is_measured()).map(|(_, us)| us).sum()
 }
 
 fn medians<K: Ord + Clone>(runs: &[Measured], map: fn(&Measured) -> &BTreeMap<K, f64>) -> BTreeMap<K, f64> {

@@ -11,7 +11,7 @@ use crate::floor::{Intake, Packing, Work};
 use crate::load::{AmqpIntake, Events};
 use crate::meter::{ByPart, Meter, Used, float, float_of};
 use crate::receiver::{Behaviour, Endpoint, Faults, Plan, Receipts, Targets};
-use crate::result::{Measured, Percentiles, Scenario, curve, total_us};
+use crate::result::{Measured, Percentiles, Scenario, curve};
 use crate::system::{Engine, Setup, System, Webhook, secret};
 
 /// How long nothing may arrive before what is missing counts as lost.
@@ -154,20 +154,20 @@ impl<'a> Round<'a> {
         let seconds = float(end.saturating_sub(start)) / 1e6;
         let work = self.work(case, receipts.each, 1.0);
         let limits = &self.bench.limits;
-        let (floor_us, cpu_us) = (limits.floor_us(work), self.net(used, deliveries));
         let paced = matches!(case.load, Load::HttpPaced(_));
-        Measured {
+        let mut measured = Measured {
             scenario: case.scenario,
             case: case.name.clone(),
             engine: self.system.engine,
             deliveries,
             seconds,
             per_second: if seconds > 0.0 { deliveries / seconds } else { 0.0 },
-            ratio: total_us(&cpu_us) / floor_us,
-            cpu_us,
+            cpu_us: self.net(used, deliveries),
             cpu_gross_us: used.cpu_us.iter().map(|(part, us)| (*part, us / deliveries.max(1.0))).collect(),
             peak_mib: used.peak_mib.clone(),
-            floor_us,
+            work,
+            floor_us: 0.0,
+            ratio: 0.0,
             floor_ms: paced.then(|| limits.floor_ms(self.system.engine)),
             other_cores: used.others_us / 1e6 / used.seconds.max(1e-3),
             further: BTreeMap::new(),
@@ -177,7 +177,9 @@ impl<'a> Round<'a> {
             timeline: timeline(start, receipts),
             latency_ms: Percentiles::of(latencies),
             memory: if case.scenario == Scenario::Soak { used.series.clone() } else { Vec::new() },
-        }
+        };
+        measured.hold_against(limits);
+        measured
     }
 
     /// What a delivery of this case needs.

@@ -1,5 +1,7 @@
 //! From the limits to the floor of a delivery.
 
+use serde::Serialize;
+
 use super::{Limits, Queue, Rows, Sizes};
 use crate::meter::float_of;
 use crate::system::Engine;
@@ -12,7 +14,8 @@ pub(super) const JOB_KIB: f64 = 0.15;
 pub(super) const OUTCOME_KIB: f64 = 0.15;
 
 /// How events come in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Intake {
     /// One request an event.
     Http,
@@ -23,7 +26,8 @@ pub enum Intake {
 }
 
 /// Whether there is enough to do for messages and transactions to be shared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Packing {
     /// Full packs, transactions of a hundred rows.
     Full,
@@ -32,7 +36,7 @@ pub enum Packing {
 }
 
 /// What is done for a delivery.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize)]
 pub struct Work {
     /// On which engine.
     pub engine: Engine,

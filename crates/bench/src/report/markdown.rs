@@ -11,8 +11,8 @@ every event at every endpoint. Everything shares one machine: publishers and rec
 listed apart. CPU is user and system time of each process with its children, less what the same system takes idle, per
 delivery. Latency is from the moment an event's request is begun until its delivery has been read by the receiver; at a
 fixed rate nobody waits for an earlier answer. The floor is computed from limits such as those below, measured right
-before each run of a and b; the ratio is the median of the runs' own. A bare program does the floor's parts at once, as a
-case does, where the limits have the machine to themselves: see [crates/bench](crates/bench/README.md).
+before and right after each run of a and b; the ratio is the median of the runs' own. A bare program does the floor's parts
+at once, as a case does, where the limits have the machine to themselves: see [crates/bench](crates/bench/README.md).
 ";
 
 /// The whole file.
