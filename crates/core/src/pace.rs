@@ -45,10 +45,9 @@ impl Pace {
         self.next = None;
     }
 
-    /// The batch that has just begun has so many messages: after a small one there is little to share, and the gap is
-    /// only its [`rest`].
-    pub fn ease(&mut self, messages: usize) {
-        self.next = self.next.min(Some(Instant::now() + rest(messages, self.gap)));
+    /// The batch that has just begun is followed after `gap`, if that is less than the one between any two.
+    pub fn ease(&mut self, gap: Duration) {
+        self.next = self.next.min(Some(Instant::now() + gap));
     }
 }
 
@@ -115,10 +114,10 @@ mod tests {
     async fn an_eased_batch_is_followed_earlier_and_never_later() {
         let mut pace = Pace::new(GAP);
         let begun = Instant::now();
-        for (messages, expected) in [(1, 0), (20, 1), (0, 6), (5, 6)] {
+        for (eased, expected) in [(1, 0), (20, 1), (0, 6), (5, 6)] {
             pace.keep(std::future::ready(())).await;
             assert_eq!(begun.elapsed(), Duration::from_millis(expected));
-            pace.ease(messages);
+            pace.ease(Duration::from_millis(eased));
         }
     }
 }

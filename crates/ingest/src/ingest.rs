@@ -8,7 +8,7 @@ use tracing::warn;
 use whimbrel_core::contract::Contracts;
 use whimbrel_core::id::PackId;
 use whimbrel_core::message::{Job, PROTOBUF, encode_jobs};
-use whimbrel_core::pace::Pace;
+use whimbrel_core::pace::{Pace, rest};
 use whimbrel_core::port::{
     Accepted, Acker, Clock, Fanout, Lane, Message, Publisher, Queue, QueueError, Received, Route, Source, Store, insist,
 };
@@ -29,7 +29,11 @@ const BATCH_MAX: usize = 256;
 /// Unacked messages: two batches.
 const PREFETCH: u16 = 512;
 /// Between two batches, at least; less after a small one.
-const GAP: Duration = Duration::from_millis(8);
+const GAP: Duration = Duration::from_millis(14);
+/// So many deliveries share what their batch costs as well as more would. What is beyond them would only come to the sender
+/// all at once: after such a batch the next one comes sooner.
+const MANY: usize = 128;
+const GAP_AFTER_MANY: Duration = Duration::from_millis(8);
 
 /// What ingest works with.
 #[derive(Clone)]
@@ -56,6 +60,8 @@ pub struct Ingest {
 struct Memory {
     directory: Directory,
     budget: Budget,
+    /// First jobs of what was taken last.
+    deliveries: usize,
 }
 
 /// Consumes events until `stop` is cancelled. Only a fatal error of the queue ends it earlier.
@@ -64,7 +70,8 @@ pub async fn run(ingest: Ingest, stop: CancellationToken) -> Result<(), QueueErr
     let acker = consumer.acker();
     let publisher = ingest.queue.publisher();
     let mut pace = Pace::new(GAP);
-    let mut memory = Memory { directory: Directory::default(), budget: Budget::new(ingest.tenant_budget) };
+    let budget = Budget::new(ingest.tenant_budget);
+    let mut memory = Memory { directory: Directory::default(), budget, deliveries: 0 };
     loop {
         let received = tokio::select! {
             () = stop.cancelled() => return Ok(()),
@@ -76,7 +83,9 @@ pub async fn run(ingest: Ingest, stop: CancellationToken) -> Result<(), QueueErr
                     pace.hurry();
                 }
                 let batches = unpack(received, BATCH_MAX);
-                pace.ease(batches.iter().map(Vec::len).sum());
+                let before = std::mem::take(&mut memory.deliveries);
+                let gap = if before < MANY { GAP } else { GAP_AFTER_MANY };
+                pace.ease(rest(batches.iter().map(Vec::len).sum(), gap));
                 ingest.batches(&*publisher, &*acker, &mut memory, batches, &stop).await
             }
             Err(error) => Err(error),
@@ -153,7 +162,7 @@ impl Ingest {
                 Some(copies) => copies,
                 None => self.tenants(&mut memory.directory, &ids, stop).await?,
             };
-            if let Some(rejected) = self.take_as_of(publisher, &mut memory.budget, batch, &tenants, stop).await? {
+            if let Some(rejected) = self.take_as_of(publisher, memory, batch, &tenants, stop).await? {
                 return Ok(rejected);
             }
         }
@@ -163,7 +172,7 @@ impl Ingest {
     async fn take_as_of(
         &self,
         publisher: &dyn Publisher,
-        budget: &mut Budget,
+        memory: &mut Memory,
         batch: &Batch,
         tenants: &Tenants,
         stop: &CancellationToken,
@@ -184,7 +193,8 @@ impl Ingest {
             let stored = accepted.iter().filter(|accepted| accepted.is_ok()).count();
             metrics::counter!("whimbrel_events_accepted_total").increment(stored as u64);
             let again = places.iter().map(|place| batch.received[*place].redeliveries > 0);
-            let jobs = self.jobs(chunk.iter().zip(&accepted).zip(again), tenants, budget);
+            let jobs = self.jobs(chunk.iter().zip(&accepted).zip(again), tenants, &mut memory.budget);
+            memory.deliveries += jobs.iter().map(|(_, jobs)| jobs.len()).sum::<usize>();
             self.publish(publisher, jobs, stop).await?;
             for (((fanout, place), accepted), span) in chunk.iter().zip(places).zip(accepted).zip(spans.by_ref()) {
                 match accepted {
