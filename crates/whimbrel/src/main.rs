@@ -14,13 +14,13 @@ mod wiring;
 use std::process::ExitCode;
 
 use clap::Parser;
-use mimalloc::MiMalloc;
+use tikv_jemallocator::Jemalloc;
 
 use crate::cli::{Cli, Command};
 use crate::config::Config;
 
 #[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 fn main() -> ExitCode {
     rustls::crypto::ring::default_provider()
